@@ -1,0 +1,7 @@
+//! The CVRS file format: header, row, field table, rules and their exact texts, the record key.
+//!
+//! Pure functions on bytes; nothing here knows of jobs.
+
+mod rules;
+
+pub use rules::{Profile, Rules};

@@ -1,0 +1,19 @@
+//! What a job is and the one function that moves it.
+//!
+//! Nothing here knows of threads, transports or stores.
+
+mod event;
+mod failure;
+mod ids;
+mod job;
+mod operation;
+mod status;
+mod storage;
+
+pub use event::{Applied, Ending, Event, EventKind, MediaType, Payload, Submitted, Validated};
+pub use failure::Failure;
+pub use ids::{InvalidTenant, JobId, Tenant};
+pub use job::{IllegalTransition, Job};
+pub use operation::Operation;
+pub use status::{Outcome, Status};
+pub use storage::{PerStorage, Storage, StorageSet};

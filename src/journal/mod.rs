@@ -1,0 +1,98 @@
+//! The durable account of every job: its events, in order, and the job they fold to.
+//!
+//! A [`Journal`] stores; the committer (one thread) is the only one that writes to it. It decides on
+//! the newest state, groups, commits, syncs, and only then answers and publishes.
+
+use std::sync::Arc;
+
+use crate::domain::{Event, IllegalTransition, Job, JobId, Tenant};
+
+/// What a journal can fail with.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the directory.
+    #[error("data directory {0} is in use by another process")]
+    InUse(String),
+    /// The directory was written by another version, or is not ours.
+    #[error("journal format: {0}")]
+    Format(String),
+    /// What was read is not what was written.
+    #[error("journal is damaged: {0}")]
+    Damaged(String),
+    /// Reading or writing failed. After a failed write or sync the journal must not be used again.
+    #[error("journal: {0}")]
+    Storage(String),
+    /// The committer stopped after an earlier failure; nothing is acknowledged any more.
+    #[error("the journal stopped after a failure")]
+    Poisoned,
+    /// No such job.
+    #[error("no job {0}")]
+    NoJob(JobId),
+    /// The state machine refused; nothing was written.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+}
+
+/// New events of one job and the job after them; committed whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The job after the last of the events.
+    pub job: Arc<Job>,
+    /// One or more events, in order, following what is stored.
+    pub events: Vec<Event>,
+}
+
+/// A place for the events of jobs.
+///
+/// Calls block. `commit` comes from one thread only; reads may come from any.
+pub trait Journal: Send + Sync + 'static {
+    /// Stores all changes as one durable transaction: on power loss all of them are there after
+    /// this returned, and at no time only some of them.
+    ///
+    /// # Errors
+    /// When anything failed. The caller must then stop using the journal.
+    fn commit(&self, group: &[Change]) -> Result<(), Error>;
+
+    /// The job, if there is one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn job(&self, id: JobId) -> Result<Option<Job>, Error>;
+
+    /// At most `max` events of the job with a number above `after_seq`, in order.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, Error>;
+
+    /// The job that this idempotency key made.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn find_request(&self, tenant: &Tenant, request_id: &str) -> Result<Option<JobId>, Error>;
+
+    /// Every job that is not terminal, in submit order.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn unfinished(&self) -> Result<Vec<Job>, Error>;
+
+    /// At most `max` jobs of a tenant, newest submit first, below that place in the order of submits.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn list(&self, tenant: &Tenant, below: Option<u64>, max: usize) -> Result<Vec<Job>, Error>;
+
+    /// The greatest place in the order of submits so far; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn last_order(&self) -> Result<u64, Error>;
+
+    /// Checks everything that is stored: checksums, the chain of hashes, numbers without gaps, and
+    /// that each job is the fold of its events. Returns how many jobs were checked.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] with the first thing that is wrong.
+    fn verify(&self) -> Result<u64, Error>;
+}

@@ -1,0 +1,21 @@
+//! The rooms of cvrsd. `docs/ARCHITECTURE.md` has the picture.
+
+pub mod activity;
+pub mod admin;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod cvrs;
+pub mod domain;
+pub mod engine;
+pub mod error;
+pub mod grpc;
+pub mod intake;
+pub mod journal;
+pub mod limits;
+pub mod poison;
+pub mod proto;
+pub mod records;
+pub mod rest;
+pub mod watch;

@@ -1,0 +1,67 @@
+//! Every bound that is not a configuration key.
+
+use std::time::Duration;
+
+/// Characters of a tenant's name.
+pub const TENANT_CHARS_MAX: usize = 64;
+/// Characters of an idempotency key.
+pub const REQUEST_ID_CHARS_MAX: usize = 255;
+/// Characters of an id inside an error text; what is longer is cut.
+pub const ID_CHARS_IN_TEXT_MAX: usize = 255;
+/// Bytes of one chunk of a gRPC upload.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one gRPC message; above a chunk, so that a chunk too large gets our own refusal.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// Chunks that wait between a connection and the spool's writer thread.
+pub const SPOOL_QUEUE_CHUNKS: usize = 8;
+/// Most bytes of text in one block between the inflating and the checking thread.
+pub const TEXT_BLOCK_BYTES: usize = 256 << 10;
+/// Blocks that wait between the inflating and the checking thread.
+pub const TEXT_QUEUE_BLOCKS: usize = 8;
+
+/// Events of a job that are checkpoints. A re-read folds them all, so they stay few; the
+/// interval widens as the job grows.
+pub const CHECKPOINTS_MAX: u32 = 1_000;
+/// Warnings that a job keeps.
+pub const WARNINGS_MAX: usize = 20;
+/// Characters of one warning or failure sentence.
+pub const SENTENCE_CHARS_MAX: usize = 300;
+
+/// Commands that wait for the journal's committer.
+pub const COMMIT_QUEUE: usize = 4_096;
+/// Commands that are committed together at most.
+pub const COMMIT_GROUP_MAX: usize = 512;
+/// Bytes of one value in the journal; larger ones would leave sled's pages for files of their own.
+pub const JOURNAL_VALUE_BYTES_MAX: usize = 4 << 10;
+/// How long one commit may take before the committer is given up.
+pub const COMMIT_STALL: Duration = Duration::from_secs(30);
+/// How long an open waits for another process to let go of the directory.
+pub const OPEN_LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Newest events of a live job that are kept in memory for watchers.
+pub const WATCH_RING_EVENTS: usize = 64;
+/// Events that a live watcher may lag behind before it gets a coalesced snapshot.
+pub const WATCH_LAG_EVENTS_MAX: u64 = 48;
+/// Events that a replay reads from the journal at a time.
+pub const WATCH_PAGE_EVENTS: usize = 256;
+/// Silence after which a watcher gets a bookmark.
+pub const WATCH_BOOKMARK: Duration = Duration::from_secs(15);
+
+/// Jobs of a page where the caller names no size.
+pub const PAGE_JOBS_DEFAULT: usize = 50;
+/// Jobs of a page at most.
+pub const PAGE_JOBS_MAX: usize = 500;
+/// Jobs that a filtered listing looks at for one page; a page may then hold fewer than asked.
+pub const PAGE_SCAN_MAX: usize = 10_000;
+/// Errors in one message of a report stream.
+pub const REPORT_PAGE_ERRORS: usize = 500;
+/// Bytes in one message of a record export.
+pub const EXPORT_PAGE_BYTES: usize = 64 << 10;
+
+/// Streams that one gRPC connection may hold open.
+pub const GRPC_STREAMS_MAX: u32 = 4_096;
+/// How long an HTTP connection may take to send its request head.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Rows in one block of the record store's bitmaps.
+pub const LIVE_BLOCK_ROWS: u64 = 65_536;

@@ -1,0 +1,40 @@
+//! What goes into a store.
+
+use roaring::RoaringBitmap;
+
+use crate::domain::{JobId, Operation, PerStorage, StorageSet, Tenant};
+
+/// Keyed 128-bit hash of a folded `vax_event_id`; its byte order is the order of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 16]);
+
+/// One valid row of a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Hash of its key.
+    pub key: KeyHash,
+    /// Its line in the file; the header is line 1.
+    pub line: u32,
+    /// Its 45 cells in canonical order joined by tabs; empty for a delete.
+    pub row: &'a [u8],
+}
+
+/// Rows of one job that are applied together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Whose rows.
+    pub job: JobId,
+    /// Whose records.
+    pub tenant: &'a Tenant,
+    /// What is done with each row.
+    pub operation: Operation,
+    /// The storages that the job touches.
+    pub storages: StorageSet,
+    /// Where the job's cursor must stand: how many of its valid rows are done.
+    pub position: u64,
+    /// The rows in the order in which they count as applied.
+    pub entries: &'a [Entry<'a>],
+}
+
+/// Lines that had no effect, by storage.
+pub type Misses = PerStorage<RoaringBitmap>;

@@ -1,0 +1,97 @@
+//! The records that jobs create, update and delete.
+//!
+//! A store applies batches of one job exactly once: a batch's changes, the rows that it found
+//! without effect, the counters and the job's cursor are one durable transaction.
+
+mod entry;
+
+pub use entry::{Batch, Entry, KeyHash, Misses};
+
+use std::ops::ControlFlow;
+
+use crate::domain::{Applied, JobId, Storage, Tenant};
+
+/// What a store can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The batch does not start where the job's cursor stands: another worker went on with the
+    /// job. Nothing was changed.
+    #[error("batch of job {job} starts at {given}, its cursor is at {cursor}")]
+    Fenced {
+        /// Whose batch.
+        job: JobId,
+        /// Where the batch starts.
+        given: u64,
+        /// Where the cursor stands.
+        cursor: u64,
+    },
+    /// Reading or writing failed. After a failed write or sync the store must not be used again.
+    #[error("record store: {0}")]
+    Storage(String),
+    /// What was read is not what was written.
+    #[error("record store is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A place for live records.
+///
+/// Keys are (tenant, `vax_event_id` with ASCII case folded). Calls block; they come from the
+/// engine's worker threads, for one tenant from one thread at a time.
+pub trait RecordStore: Send + Sync + 'static {
+    /// The keyed hash of a `vax_event_id`; ASCII case is folded, nothing is trimmed.
+    fn key(&self, vax_event_id: &[u8]) -> KeyHash;
+
+    /// Where applying the job stands; zeros for a job that has applied nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn cursor(&self, job: JobId) -> Result<Applied, Error>;
+
+    /// Applies a batch as if row by row in the order of its entries, and moves the job's cursor, in
+    /// one transaction that is durable when this returns. Returns the new cursor.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the cursor is not at `batch.position`; else as the store fails.
+    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error>;
+
+    /// The lines of the job that had no effect, by storage.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn misses(&self, job: JobId) -> Result<Misses, Error>;
+
+    /// Forgets cursor and misses of a job whose report is final. What the job did stays.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn forget(&self, job: JobId) -> Result<(), Error>;
+
+    /// Live records by tenant and storage, in that order; of one tenant where one is given. A
+    /// tenant that never had a record is left out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error>;
+
+    /// A live record as that storage shows it: 45 cells in canonical order joined by tabs.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        vax_event_id: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Visits every live record of one storage as it shows it, in an order that is the store's own.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn export(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error>;
+}
