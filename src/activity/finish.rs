@@ -7,11 +7,11 @@ use roaring::RoaringBitmap;
 use super::{
     Context, Error, Step,
     apply::lines_after,
-    report::{ReportRow, ReportWriter, checksum},
+    report::{ReportRow, ReportWriter, checksum, printed},
     validate::read_header,
 };
 use crate::{
-    cvrs::{self, id_text},
+    cvrs::Miss,
     domain::{Applied, Ending, Failure, Job, Operation, Outcome, Storage, Validated},
     error::Code,
     intake::Lines,
@@ -130,19 +130,19 @@ fn write_refusals(
             let text = format!("the payload ends before line {number}, which was validated");
             return Err(Error::file(Code::FileDamaged, text));
         };
-        let vax_event_id = id_text(header.event_id(line.bytes));
-        let recip_id = id_text(header.recip_id(line.bytes));
+        let vax_event_id = printed(header.event_id(line.bytes));
+        let recip_id = printed(header.recip_id(line.bytes));
         let parts = std::iter::once(&mut *report).chain(asides.iter_mut().map(|(_, part)| part));
         for (refused, part) in refusals.iter().zip(parts) {
-            let Some((code, message)) = refused.verdict(number, spec.operation) else { continue };
+            let Some(miss) = refused.verdict(number, spec.operation) else { continue };
             let row = ReportRow {
                 line: u64::from(number),
                 storage: Some(refused.storage),
                 vax_event_id: vax_event_id.clone(),
                 recip_id: recip_id.clone(),
                 field: String::new(),
-                code: code.to_owned(),
-                message: message.to_owned(),
+                code: miss.code().to_owned(),
+                message: miss.to_string(),
             };
             part.push(&row).context("cannot write the report")?;
         }
@@ -156,17 +156,17 @@ fn write_refusals(
 }
 
 impl Refusals {
-    /// Code and text for a line, where this storage refused it.
-    fn verdict(&self, line: u32, operation: Operation) -> Option<(&'static str, &'static str)> {
+    /// Why this storage refused a line, where it did.
+    fn verdict(&self, line: u32, operation: Operation) -> Option<Miss> {
         if self.untouched.contains(line) {
-            return Some(("CVRS-ROW-NOT-APPLIED", cvrs::NOT_APPLIED));
+            return Some(Miss::NotApplied);
         }
         if !self.missed.contains(line) {
             return None;
         }
         Some(match operation {
-            Operation::Create => ("CVRS-ROW-EXISTS", cvrs::RECORD_EXISTS),
-            Operation::Update | Operation::Delete => ("CVRS-ROW-MISSING", cvrs::RECORD_MISSING),
+            Operation::Create => Miss::Exists,
+            Operation::Update | Operation::Delete => Miss::Unknown,
         })
     }
 }

@@ -46,7 +46,7 @@ impl ReportRow {
         let Self { line, vax_event_id, recip_id, field, message, .. } = self;
         match self.storage {
             Some(storage) => {
-                cvrs::processing_text(storage.as_str(), vax_event_id, recip_id, message)
+                cvrs::processing_text(storage, vax_event_id, recip_id, message)
             }
             None => cvrs::validation_text(*line, vax_event_id, recip_id, field, message),
         }
@@ -171,6 +171,13 @@ impl ReportReader {
         let text = self.line.strip_suffix('\n').ok_or_else(|| damaged("a line has no end"))?;
         ReportRow::parse(text).map(Some).ok_or_else(|| damaged("a line is not a report line"))
     }
+}
+
+/// An id as texts show it.
+pub(super) fn printed(id: &[u8]) -> String {
+    let mut text = String::new();
+    cvrs::id_text(id, &mut text);
+    text
 }
 
 /// CRC-32 of the first `length` bytes of a report.

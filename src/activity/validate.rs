@@ -6,10 +6,10 @@ use super::{
     Context, Error, Step,
     keys::{KeyEntry, KeysWriter},
     pace::Pace,
-    report::{ReportRow, ReportWriter},
+    report::{ReportRow, ReportWriter, printed},
 };
 use crate::{
-    cvrs::{Checker, Header, Need, RowError, RowKind, id_text, is_empty_line},
+    cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
     domain::{EventKind, Operation, Validated},
     error::Code,
     intake::{self, Lines, TextLimits},
@@ -94,7 +94,7 @@ impl<'a> Pass<'a> {
         if self.at.line > most {
             return Err(Error::file(Code::FileRows, format!("the file has over {most} lines")));
         }
-        let warnings = self.header.warnings();
+        let warnings = self.header.warnings().to_vec();
         Ok(Validation { validated: self.at, warnings })
     }
 
@@ -170,8 +170,8 @@ fn report_errors(
     bytes: &[u8],
     errors: &[RowError],
 ) -> io::Result<()> {
-    let vax_event_id = id_text(header.event_id(bytes));
-    let recip_id = id_text(header.recip_id(bytes));
+    let vax_event_id = printed(header.event_id(bytes));
+    let recip_id = printed(header.recip_id(bytes));
     for error in errors {
         report.push(&ReportRow {
             line,
@@ -179,8 +179,8 @@ fn report_errors(
             vax_event_id: vax_event_id.clone(),
             recip_id: recip_id.clone(),
             field: error.field_name().to_owned(),
-            code: error.code.to_owned(),
-            message: error.message.to_string(),
+            code: error.reason.code().to_owned(),
+            message: error.reason.to_string(),
         })?;
     }
     Ok(())

@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{
-    Batch, Entry, Error, KeyHash, Misses, RecordStore,
-    row::{event_id_of, redact},
+use super::{Batch, Entry, Error, KeyHash, Misses, RecordStore};
+use crate::{
+    cvrs::{event_id_of, redact},
+    domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
 };
-use crate::domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant};
 
 /// Live rows of one storage.
 type Rows = BTreeMap<KeyHash, Vec<u8>>;

@@ -8,7 +8,6 @@ mod conformance;
 pub mod embedded;
 mod entry;
 pub mod memory;
-mod row;
 
 pub use entry::{Batch, Entry, KeyHash, Misses};
 

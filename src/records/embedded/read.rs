@@ -10,11 +10,9 @@ use super::{
     spaces::{Spaces, failed},
 };
 use crate::{
+    cvrs::{event_id_of, redact},
     domain::{Applied, JobId, Storage, Tenant},
-    records::{
-        Error, KeyHash, Misses,
-        row::{event_id_of, redact},
-    },
+    records::{Error, KeyHash, Misses},
 };
 
 impl Spaces {
