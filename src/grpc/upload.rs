@@ -1,5 +1,7 @@
 //! Receiving an upload: first its header, then chunks that follow each other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -71,7 +73,7 @@ pub(super) async fn receive<M: UploadMessage>(
     operation: Operation,
     mut messages: impl Stream<Item = Result<M, Status>> + Unpin,
 ) -> Result<Submission, Error> {
-    let header = first(&mut messages).await?;
+    let header = first(&mut messages, REQUEST_HEAD_TIMEOUT).await?;
     let mut submit = service.begin(caller, announced(operation, header)?)?;
     let idle = submit.idle_timeout();
     let mut deadline = Instant::now() + idle;
@@ -92,8 +94,9 @@ pub(super) async fn receive<M: UploadMessage>(
 
 async fn first<M: UploadMessage>(
     messages: &mut (impl Stream<Item = Result<M, Status>> + Unpin),
+    within: Duration,
 ) -> Result<UploadHeader, Error> {
-    let next = timeout(REQUEST_HEAD_TIMEOUT, messages.next()).await.map_err(|_| stalled())?;
+    let next = timeout(within, messages.next()).await.map_err(|_| stalled())?;
     let message = next.transpose().map_err(|s| broken(&s))?;
     match message.and_then(UploadMessage::part) {
         Some(Part::Header(header)) => Ok(header),
@@ -209,18 +212,21 @@ mod tests {
     #[tokio::test]
     async fn an_upload_starts_with_its_header() {
         let head = proto::SubmitDeleteJobRequest { part: Some(DeletePart::Header(header())) };
-        assert_eq!(first(&mut stream::iter([Ok(head)])).await.unwrap(), header());
+        let mut messages = stream::iter([Ok(head)]);
+        assert_eq!(first(&mut messages, REQUEST_HEAD_TIMEOUT).await.unwrap(), header());
         let empty = proto::SubmitDeleteJobRequest { part: None };
         for messages in [vec![], vec![Ok(message(0, 1))], vec![Ok(empty)]] {
-            let error = first(&mut stream::iter(messages)).await.unwrap_err();
+            let mut messages = stream::iter(messages);
+            let error = first(&mut messages, REQUEST_HEAD_TIMEOUT).await.unwrap_err();
             assert_eq!(error.code, Code::UploadSequence);
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_upload_without_a_header_times_out() {
         let mut silent = stream::pending::<Result<proto::SubmitDeleteJobRequest, Status>>();
-        assert_eq!(first(&mut silent).await.unwrap_err().code, Code::BodyTimeout);
+        let error = first(&mut silent, Duration::from_millis(5)).await.unwrap_err();
+        assert_eq!(error.code, Code::BodyTimeout);
     }
 
     #[test]
