@@ -60,8 +60,24 @@ pub const EXPORT_PAGE_BYTES: usize = 64 << 10;
 
 /// Streams that one gRPC connection may hold open.
 pub const GRPC_STREAMS_MAX: u32 = 4_096;
-/// How long an HTTP connection may take to send its request head.
+/// Silence after which a gRPC connection is pinged.
+pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long the answer to a ping may take before the connection is given up.
+pub const GRPC_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that a gRPC client may send ahead on one stream.
+pub const GRPC_STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// Bytes that a gRPC client may send ahead on one connection; far above a stream's, so that one
+/// upload cannot stall the client's other calls.
+pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// How long a connection may take to send its request head, or the first message of an upload.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the rest of a refused body is read and thrown away, so that its sender gets to read
+/// the answer before the connection closes.
+pub const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// After what time callers are asked to poll a job again.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// After what time callers are asked to try again what a quota, a start or a drain refused.
+pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
