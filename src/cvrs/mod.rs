@@ -3,5 +3,6 @@
 //! Pure functions on bytes; nothing here knows of jobs.
 
 mod rules;
+pub mod sample;
 
 pub use rules::{Profile, Rules};
