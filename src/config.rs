@@ -2,6 +2,7 @@
 //!
 //! Order: defaults, the file, then environment `CVRSD__SECTION__KEY`.
 
+mod check;
 mod load;
 
 pub use load::{Error, load};

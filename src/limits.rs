@@ -86,3 +86,19 @@ pub const RECORD_FLUSHES_MAX: usize = 2;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old
 /// one are written out.
 pub const RECORD_JOURNAL_BYTES: u64 = 128 << 20;
+
+/// How long the command line waits for a connection.
+pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence on a connection after which the command line asks whether the server is still there, and
+/// how long it waits for the answer.
+pub const CLIENT_KEEPALIVE: Duration = Duration::from_secs(20);
+/// Times in a row that the command line tries again after it lost the server.
+pub const CLIENT_RETRIES_MAX: u32 = 8;
+/// Wait before the first of them; doubles with each further one, with jitter.
+pub const CLIENT_RETRY_MIN: Duration = Duration::from_millis(200);
+/// Longest wait between two of them.
+pub const CLIENT_RETRY_MAX: Duration = Duration::from_secs(5);
+/// Chunks of an upload that the command line reads ahead.
+pub const CLIENT_QUEUE_CHUNKS: usize = 4;
+/// How long `cvrsd demo` waits for its daemon to serve, and to end.
+pub const DEMO_DAEMON_WAIT: Duration = Duration::from_secs(30);

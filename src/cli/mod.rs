@@ -1,1 +1,93 @@
-//! To be filled.
+//! The command line. Every command but `serve` is a client of the daemon's gRPC services.
+
+pub mod cancel;
+pub mod check_config;
+mod client;
+pub mod demo;
+pub mod errors;
+pub mod generate;
+pub mod get;
+pub mod list;
+pub mod records;
+mod render;
+pub mod serve;
+pub mod submit;
+mod upload;
+pub mod watch;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// Creates, updates and deletes immunization records in bulk, durably and exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "cvrsd", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done; 1 the job or request failed; 64 bad usage or \
+    configuration; 69 the server cannot be reached; 70 stopped after a storage failure; 75 the \
+    data directory is in use.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Serve(serve::Args),
+    /// Show the main job on one screen: a daemon of its own, made-up records, a checked delete
+    Demo(demo::Args),
+    /// Upload a file as a job; prints the job id
+    Submit(submit::Args),
+    /// Follow a job until it ends
+    Watch(watch::Args),
+    /// Show one job
+    Get(get::Args),
+    /// List jobs, newest first
+    List(list::Args),
+    /// Ask a job to stop
+    Cancel(cancel::Args),
+    /// Download the complete error report of a job
+    Errors(errors::Args),
+    /// Write a valid CVRS file of made-up records, the same bytes for the same seed
+    Generate(generate::Args),
+    /// Read live records back through the admin listener
+    Records(records::Args),
+    /// Check the configuration without starting anything
+    CheckConfig(check_config::Args),
+}
+
+/// Why a command ends without having done its work.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// One line for standard error; empty where nothing is to be said.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with that exit code and line.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// Whoever read our output has enough of it.
+    fn reader_left() -> Self {
+        Self::new(Exit::Done, "")
+    }
+}
+
+/// The exit code of a command's result, after its line was written to standard error.
+#[must_use]
+pub fn conclude(result: Result<(), Failure>) -> Exit {
+    let Err(failure) = result else {
+        return Exit::Done;
+    };
+    if !failure.message.is_empty() {
+        render::note(&failure.message);
+    }
+    failure.exit
+}

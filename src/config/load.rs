@@ -1,8 +1,19 @@
 //! Reading the configuration: defaults, file, environment.
+//!
+//! The keys that exist and the types of their values are those of the serialized defaults; there
+//! is no second list.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
-use super::Config;
+use config::{Environment, File, FileFormat, Source};
+use serde_json::{Map, Value};
+
+use super::{Config, check};
+
+/// What starts the name of an environment variable that sets a key.
+const ENV_PREFIX: &str = "CVRSD";
+/// Stands between the parts of such a name.
+const ENV_SEPARATOR: &str = "__";
 
 /// The configuration is not usable. The process exits 64 before any port opens.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +24,136 @@ pub struct Error(pub String);
 ///
 /// # Errors
 /// When the file cannot be read, a key is unknown or a value does not fit.
-pub fn load(_file: Option<&Path>) -> Result<Config, Error> {
-    Ok(Config::default())
+pub fn load(file: Option<&Path>) -> Result<Config, Error> {
+    load_from(file, None)
 }
+
+/// [`load`] with these variables in place of the process's own.
+pub(super) fn load_from(
+    file: Option<&Path>,
+    variables: Option<HashMap<String, String>>,
+) -> Result<Config, Error> {
+    let mut tree = defaults()?;
+    let known = keys_of(&tree);
+    let mut given = Vec::new();
+    if let Some(path) = file {
+        given.extend(from_file(path)?);
+    }
+    given.extend(from_environment(variables)?);
+    for entry in given {
+        entry.put(&mut tree, &known)?;
+    }
+    let config: Config = serde_json::from_value(tree).map_err(|e| Error(e.to_string()))?;
+    check::check(&config)?;
+    Ok(config)
+}
+
+/// The defaults as a tree of sections and keys.
+pub(super) fn defaults() -> Result<Value, Error> {
+    serde_json::to_value(Config::default()).map_err(|e| Error(e.to_string()))
+}
+
+/// Every `section.key` of a tree.
+pub(super) fn keys_of(tree: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    for (section, content) in tree.as_object().into_iter().flatten() {
+        for key in content.as_object().into_iter().flat_map(Map::keys) {
+            keys.push(format!("{section}.{key}"));
+        }
+    }
+    keys
+}
+
+/// One value that somebody set.
+struct Given {
+    /// `section.key`, or whatever stands in its place.
+    key: String,
+    value: Value,
+    /// Where it was set, for the error.
+    origin: String,
+}
+
+impl Given {
+    /// Puts the value into the tree.
+    fn put(self, tree: &mut Value, known: &[String]) -> Result<(), Error> {
+        let empty_section = self.value.as_object().is_some_and(Map::is_empty);
+        if empty_section && tree.get(&self.key).is_some() {
+            return Ok(());
+        }
+        let slot = match self.key.split_once('.') {
+            Some((section, key)) => tree.get_mut(section).and_then(|s| s.get_mut(key)),
+            None => None,
+        };
+        let Some(slot) = slot else {
+            return Err(Error(self.unknown(known)));
+        };
+        *slot = typed(&self.value, slot);
+        serde_json::from_value::<Config>(tree.clone())
+            .map(drop)
+            .map_err(|e| Error(format!("{}: {} = {}: {e}", self.origin, self.key, self.value)))
+    }
+
+    fn unknown(&self, known: &[String]) -> String {
+        let distance = |k: &&String| strsim::damerau_levenshtein(k, &self.key);
+        let nearest = known.iter().min_by_key(distance).map_or("", String::as_str);
+        let Self { key, origin, .. } = self;
+        format!("{origin}: unknown key {key:?}; the nearest known one is {nearest:?}")
+    }
+}
+
+/// Text, which is all that an environment variable can hold, as the type of the value it replaces.
+/// A key that is empty by default takes a number; it has no text values.
+fn typed(given: &Value, replaced: &Value) -> Value {
+    let (Value::String(text), false) = (given, replaced.is_string()) else {
+        return given.clone();
+    };
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
+        _ => given.clone(),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Vec<Given>, Error> {
+    let origin = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error(format!("cannot read configuration file {origin}: {e}")))?;
+    let tree: Value = config::Config::builder()
+        .add_source(File::from_str(&text, FileFormat::Toml))
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .map_err(|e| Error(format!("{origin}: {}", e.to_string().trim_end())))?;
+    let mut given = Vec::new();
+    for (section, content) in tree.as_object().into_iter().flatten() {
+        let mut add = |key: String, value: &Value| {
+            given.push(Given { key, value: value.clone(), origin: origin.clone() });
+        };
+        match content.as_object() {
+            Some(keys) if !keys.is_empty() => {
+                keys.iter().for_each(|(key, value)| add(format!("{section}.{key}"), value));
+            }
+            _ => add(section.clone(), content),
+        }
+    }
+    Ok(given)
+}
+
+fn from_environment(variables: Option<HashMap<String, String>>) -> Result<Vec<Given>, Error> {
+    let collected = Environment::with_prefix(ENV_PREFIX)
+        .prefix_separator(ENV_SEPARATOR)
+        .separator(ENV_SEPARATOR)
+        .source(variables.map(|v| v.into_iter().collect()))
+        .collect()
+        .map_err(|e| Error(e.to_string()))?;
+    let mut given = Vec::new();
+    for (key, value) in collected {
+        let name = key.to_uppercase().replace('.', ENV_SEPARATOR);
+        let origin = format!("environment variable {ENV_PREFIX}{ENV_SEPARATOR}{name}");
+        let value = value.into_string().map_err(|e| Error(format!("{origin}: {e}")))?;
+        given.push(Given { key, value: Value::String(value), origin });
+    }
+    given.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! `cvrsd check-config`: whether `serve` would accept the configuration.
+
+use std::path::PathBuf;
+
+use super::{Failure, render};
+use crate::{config, exit::Exit};
+
+/// Options of `check-config`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration file; without one, defaults and environment are checked
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Prints `ok`.
+///
+/// # Errors
+/// What is wrong, with the exit code of bad configuration.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    config::load(args.config.as_deref()).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    render::print_line("ok")
+}

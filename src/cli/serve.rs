@@ -1,0 +1,27 @@
+//! `cvrsd serve`: runs the daemon.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::{config, daemon, exit::Exit};
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration file; without one, defaults and environment count
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs until a signal or a failure ends the daemon.
+///
+/// # Errors
+/// When the configuration is not usable, or the daemon did not end well.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let config = config::load(args.config.as_deref())
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    match daemon::run(config).await {
+        Exit::Done => Ok(()),
+        exit => Err(Failure::new(exit, "")),
+    }
+}

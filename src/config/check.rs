@@ -1,0 +1,112 @@
+//! What the types of the configuration do not say: ranges, and keys that must fit each other.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{Auth, AuthMode, Config, Engine, Error, Intake, Log};
+
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+const DAY: Duration = Duration::from_hours(24);
+
+/// Refuses the first value that is out of its range.
+///
+/// # Errors
+/// A sentence that names the key, its value and the range.
+pub(super) fn check(config: &Config) -> Result<(), Error> {
+    listeners(config)?;
+    if config.data.dir.as_os_str().is_empty() {
+        return Err(Error("data.dir is empty".to_owned()));
+    }
+    let status = config.rest.submit_status;
+    if status != 200 && status != 202 {
+        return Err(Error(format!("rest.submit_status is {status}, must be 200 or 202")));
+    }
+
+    intake(&config.intake)?;
+    let tolerance = config.validation.future_tolerance_days;
+    number("validation.future_tolerance_days", tolerance, 0..=366)?;
+    if let Some(max) = config.validation.admin_type_max {
+        number("validation.admin_type_max", max, 1..=999)?;
+    }
+    number("journal.cache_bytes", config.journal.cache_bytes, MIB..=TIB)?;
+    number("records.cache_bytes", config.records.cache_bytes, MIB..=TIB)?;
+    number("records.memtable_bytes", config.records.memtable_bytes, MIB..=TIB)?;
+    engine(&config.engine)?;
+    log(&config.log)
+}
+
+fn listeners(config: &Config) -> Result<(), Error> {
+    let all = [
+        ("grpc.listen", config.grpc.listen),
+        ("rest.listen", config.rest.listen),
+        ("admin.listen", config.admin.listen),
+    ];
+    let Auth { mode: AuthMode::None } = config.auth;
+    for (key, address) in all {
+        if !address.ip().is_loopback() {
+            return Err(Error(format!(
+                "{key} is {address}, but auth.mode = \"none\" binds loopback addresses only"
+            )));
+        }
+    }
+    for (i, (key, address)) in all.iter().enumerate() {
+        let same = all.iter().skip(i + 1).find(|(_, a)| a == address && a.port() != 0);
+        if let Some((other, _)) = same {
+            return Err(Error(format!("{key} and {other} are both {address}")));
+        }
+    }
+    Ok(())
+}
+
+fn intake(intake: &Intake) -> Result<(), Error> {
+    number("intake.max_body_bytes", intake.max_body_bytes, 1..=TIB)?;
+    // Lines are counted in 32 bits; the header is one of them.
+    number("intake.max_rows", intake.max_rows, 1..=u64::from(u32::MAX) - 1)?;
+    number("intake.max_inflated_bytes", intake.max_inflated_bytes, 1..=TIB)?;
+    number("intake.max_ratio", intake.max_ratio, 1..=u64::MAX)?;
+    number("intake.max_line_bytes", intake.max_line_bytes, 1_024..=64 << 20)?;
+    time("intake.idle_timeout", intake.idle_timeout, Duration::from_millis(1)..=DAY)?;
+    number("intake.uploads_max", intake.uploads_max, 1..=65_536)
+}
+
+fn engine(engine: &Engine) -> Result<(), Error> {
+    number("engine.workers", engine.workers, 1..=64)?;
+    number("engine.express_workers", engine.express_workers, 0..=64)?;
+    number("engine.checkpoint_rows", engine.checkpoint_rows, 1..=1_000_000)?;
+    let interval = Duration::from_millis(1)..=Duration::from_mins(1);
+    time("engine.checkpoint_interval", engine.checkpoint_interval, interval)?;
+    number("engine.max_attempts", engine.max_attempts, 1..=1_000)?;
+    time("engine.retry_min", engine.retry_min, Duration::from_millis(1)..=DAY)?;
+    time("engine.retry_max", engine.retry_max, Duration::from_millis(1)..=DAY)?;
+    if engine.retry_min > engine.retry_max {
+        return Err(Error(format!(
+            "engine.retry_min is {:?}, above engine.retry_max, which is {:?}",
+            engine.retry_min, engine.retry_max
+        )));
+    }
+    number("engine.sort_bytes", engine.sort_bytes, 1 << 20..=1 << 40)?;
+    time("engine.drain_timeout", engine.drain_timeout, Duration::ZERO..=DAY)
+}
+
+fn log(log: &Log) -> Result<(), Error> {
+    crate::telemetry::filter(&log.level)
+        .map(drop)
+        .map_err(|e| Error(format!("log.level is {:?}: {e}", log.level)))
+}
+
+fn number<T>(key: &str, value: T, range: RangeInclusive<T>) -> Result<(), Error>
+where
+    T: Copy + PartialOrd + std::fmt::Display,
+{
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error(format!("{key} is {value}, must be {} to {}", range.start(), range.end())))
+}
+
+fn time(key: &str, value: Duration, range: RangeInclusive<Duration>) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error(format!("{key} is {value:?}, must be {:?} to {:?}", range.start(), range.end())))
+}

@@ -1,0 +1,145 @@
+//! Logs to standard error and the metrics recorder.
+
+use std::io::IsTerminal;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::LevelFilter,
+    fmt,
+    layer::{Layer, SubscriberExt},
+    reload,
+    util::SubscriberInitExt,
+};
+
+use crate::config::{Log, LogFormat};
+
+/// Upper bounds in seconds of the buckets of every histogram named `…_seconds`.
+const SECONDS_BUCKETS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Telemetry could not be set up, or a level is not one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(String);
+
+/// Changes the log level of the running process.
+#[derive(Clone, Debug)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// Logs by that level or `target=level` list from now on.
+    ///
+    /// # Errors
+    /// When it is not one; the level stays as it was.
+    pub fn set(&self, level: &str) -> Result<(), Error> {
+        let filter = filter(level)?;
+        self.0.reload(filter).map_err(|e| Error(e.to_string()))
+    }
+}
+
+/// Starts logging for the whole process, panics included. A panic's message is left out: it can
+/// quote the text that was being sliced.
+///
+/// # Errors
+/// When the level is not one, or logging was started before.
+pub fn logging(log: &Log) -> Result<Level, Error> {
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
+    let json = match log.format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(|e| Error(e.to_string()))?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        tracing::error!(place, thread, "a thread panicked");
+    }));
+    Ok(Level(handle))
+}
+
+/// Reads a level or a comma-separated list of `target=level`.
+///
+/// # Errors
+/// When a part is neither. A lone word that is no level would name a target and silence the rest.
+pub fn filter(level: &str) -> Result<EnvFilter, Error> {
+    for part in level.split(',') {
+        let part = part.trim();
+        let is_level = !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+        if !is_level && !part.contains('=') {
+            return Err(Error(format!("{part:?} is neither a level nor target=level")));
+        }
+    }
+    EnvFilter::builder().parse(level).map_err(|e| Error(e.to_string()))
+}
+
+/// The metrics of this process.
+#[derive(Clone, Debug)]
+pub struct Metrics(PrometheusHandle);
+
+/// Starts recording metrics for the whole process.
+///
+/// # Errors
+/// When they were started before.
+pub fn metrics() -> Result<Metrics, Error> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map(Metrics)
+        .map_err(|e| Error(e.to_string()))
+}
+
+impl Metrics {
+    /// Every metric in the Prometheus text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds what histograms collected since the last call; call it every few seconds, or memory
+    /// grows while nobody scrapes.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_takes_levels_and_target_lists() {
+        for good in ["info", "WARN", "off", "warn,cvrsd=debug", "cvrsd::journal=trace"] {
+            assert!(filter(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_refuses_what_would_silence_the_log() {
+        for bad in ["", "inof", "info,", "cvrsd=loud", "info,debgu"] {
+            assert!(filter(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn metrics_render_seconds_as_histograms() {
+        let metrics = metrics().unwrap();
+        metrics::histogram!("cvrsd_test_seconds").record(0.004);
+        metrics::counter!("cvrsd_test_total").increment(3);
+        metrics.upkeep();
+        let text = metrics.render();
+        assert!(text.contains("cvrsd_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+        assert!(text.contains("cvrsd_test_total 3"), "{text}");
+    }
+}
