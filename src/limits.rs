@@ -14,8 +14,18 @@ pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Chunks that wait between a connection and the spool's writer thread.
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
+/// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
+pub const UPLOAD_BYTES_MIN: usize = 1 << 10;
+/// Bytes that a content encoding is undone into at a time.
+pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
+/// How many times `intake.max_body_bytes` an encoded body may have before decoding.
+pub const ENCODED_GROWTH_MAX: u64 = 2;
+/// Entries of a zip's directory that are looked at to say best why it is refused.
+pub const ZIP_ENTRIES_SCANNED: u64 = 64;
 /// Most bytes of text in one block between the inflating and the checking thread.
 pub const TEXT_BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of a zip entry that are read at a time to be inflated.
+pub const INFLATE_INPUT_BYTES: usize = 64 << 10;
 /// Blocks that wait between the inflating and the checking thread.
 pub const TEXT_QUEUE_BLOCKS: usize = 8;
 
