@@ -23,7 +23,7 @@ use crate::{
     exit::Exit,
     grpc,
     intake::Spool,
-    journal::{self, sled::SledJournal},
+    journal::{self, Sled},
     poison::Poison,
     records, rest,
     telemetry::{self, Metrics},
@@ -97,7 +97,7 @@ async fn serve(config: &Config) -> Result<(), Ended> {
 fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let dir = &config.data.dir;
     let stopped = |e: &dyn std::fmt::Display| Ended::new(Exit::Stopped, e);
-    let journal = SledJournal::open(&dir.join("journal"), &config.journal).map_err(|e| match e {
+    let journal = Sled::open(&dir.join("journal"), &config.journal).map_err(|e| match e {
         journal::Error::InUse(_) => Ended::new(Exit::InUse, e),
         other => stopped(&other),
     })?;
@@ -154,12 +154,11 @@ async fn drain(
         tracing::warn!("connections were still open at the drain timeout");
         faces.abort_all();
     }
-    let service = service.clone();
-    let close = move || service.engine().is_none_or(|engine| engine.close(deadline));
-    match tokio::task::spawn_blocking(close).await {
+    let Some(engine) = service.engine() else { return };
+    match engine.close(deadline).await {
         Ok(true) => tracing::info!("drained"),
         Ok(false) => tracing::warn!("a job was still running at the drain timeout; it resumes"),
-        Err(panicked) => tracing::error!(%panicked, "the drain did not end well"),
+        Err(error) => tracing::error!(%error, "the journal did not close well"),
     }
 }
 

@@ -44,7 +44,7 @@ impl AdminService for Admin {
     ) -> Result<Response<proto::CountRecordsResponse>, Status> {
         let name = self.let_in(request)?.tenant;
         let tenant = if name.is_empty() { None } else { Some(tenant(&name).map_err(status)?) };
-        let records = self.service.records().await.map_err(status)?;
+        let records = self.service.records().map_err(status)?;
         let counts = records.counts(tenant).await.map_err(status)?;
         let counts = counts.into_iter().map(|(tenant, storage, count)| proto::RecordCount {
             tenant: tenant.to_string(),
@@ -61,7 +61,7 @@ impl AdminService for Admin {
         let request = self.let_in(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&request.storage).map_err(status)?;
-        let records = self.service.records().await.map_err(status)?;
+        let records = self.service.records().map_err(status)?;
         let row = records.get(tenant, storage, request.vax_event_id).await.map_err(status)?;
         // The id is a value of a row, so the sentence leaves it out.
         let missing = || Error::new(Code::RecordNotFound, "there is no such live record");
@@ -78,7 +78,7 @@ impl AdminService for Admin {
         let request = self.let_in(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&request.storage).map_err(status)?;
-        let records = self.service.records().await.map_err(status)?;
+        let records = self.service.records().map_err(status)?;
         let pieces = ReceiverStream::new(records.export(tenant, storage)).map(|piece| {
             let lines = Vec::from(piece.map_err(status)?);
             Ok(proto::ExportRecordsResponse { lines })

@@ -20,6 +20,7 @@ mod service;
 mod tests;
 mod worker;
 
+pub use crate::activity::ReportRow;
 pub use records::Records;
 pub use reports::ReportReader;
 pub use runtime::{Engine, Error, Parts};

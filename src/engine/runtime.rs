@@ -101,14 +101,17 @@ impl Engine {
     }
 
     /// Waits until every worker has stopped, but not beyond the deadline; then commits what is queued and
-    /// stops the committer. Returns whether all workers had stopped. Blocks.
-    #[must_use]
-    pub fn close(&self, deadline: Instant) -> bool {
+    /// stops the committer. Returns whether all workers had stopped.
+    ///
+    /// # Errors
+    /// When what was queued could not be committed.
+    pub async fn close(&self, deadline: Instant) -> Result<bool, Error> {
         while !self.is_drained() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.journal.close();
-        self.is_drained()
+        let drained = self.is_drained();
+        self.journal.close().await?;
+        Ok(drained)
     }
 
     /// Jobs that wait or run.

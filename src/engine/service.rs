@@ -1,6 +1,7 @@
 //! What the faces call. Every call is made for a [`Principal`]; another tenant's job does not exist for it.
 
 use std::{
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -50,6 +51,12 @@ struct Shared {
     phase: watch::Sender<Phase>,
     validation: config::Validation,
     idle_timeout: Duration,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("phase", &self.phase()).finish_non_exhaustive()
+    }
 }
 
 /// What a caller asks for at submit.

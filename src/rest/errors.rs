@@ -29,7 +29,7 @@ pub(super) async fn errors(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let job = face.service.get(&caller, id).await?;
-    let reader = face.service.report(&job).await?;
+    let reader = face.service.report(&job)?;
     let format = Format::accepted(&headers);
     let head = stream::iter([Ok(Bytes::from_static(format.head().as_bytes()))]);
     let pages = stream::try_unfold(reader, move |mut reader| async move {

@@ -10,7 +10,6 @@ use crate::{
 };
 
 /// Reads a job's events from the first on and folds them.
-#[derive(Debug)]
 pub(super) struct Replay {
     journal: Handle,
     id: JobId,

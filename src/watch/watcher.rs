@@ -41,7 +41,6 @@ pub enum Message {
 }
 
 /// Follows one job. Nothing is buffered: each call of [`Watcher::next`] looks at what is newest.
-#[derive(Debug)]
 pub struct Watcher {
     live: Option<Live>,
     drain: CancellationToken,
