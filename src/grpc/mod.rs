@@ -2,6 +2,7 @@
 //!
 //! Generated types stop here; [`status`] turns a refusal into a `tonic::Status`.
 
+mod body;
 mod jobs;
 mod message;
 mod report;

@@ -1,5 +1,6 @@
 //! The gRPC listener.
 
+use axum::middleware::map_request;
 use tokio::{net::TcpListener, sync::watch::Receiver};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -10,7 +11,7 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
 
-use super::jobs::Jobs;
+use super::{body::whole_or_failed, jobs::Jobs};
 use crate::{
     auth::Authenticator,
     config,
@@ -64,7 +65,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(GRPC_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
-        .add_routes(routes.prepare())
+        .add_routes(Routes::from(routes.into_axum_router().layer(map_request(whole_or_failed))))
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned());
     tokio::select! {
         ended = server => Ok(ended?),

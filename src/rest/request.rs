@@ -1,5 +1,7 @@
 //! What the handlers read from a request's head.
 
+use std::error::Error as _;
+
 use axum::{
     extract::{FromRequestParts, Path, Query},
     http::{HeaderMap, HeaderName, Uri, header, request::Parts},
@@ -57,7 +59,10 @@ pub(super) fn caller(headers: &HeaderMap, face: &Face) -> Result<Principal, Erro
 /// [`Code::Parameter`] when one is unknown, there twice or malformed.
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Error> {
     let parsed = Query::<T>::try_from_uri(uri);
-    parsed.map(|Query(values)| values).map_err(|e| Error::new(Code::Parameter, e.body_text()))
+    parsed.map(|Query(values)| values).map_err(|rejection| {
+        let cause = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
+        Error::new(Code::Parameter, format!("query: {cause}"))
+    })
 }
 
 /// What the body is.

@@ -2,9 +2,9 @@
 
 use axum::{
     Json,
-    body::BodyDataStream,
+    body::{BodyDataStream, HttpBody},
     extract::{Request, State},
-    http::{Method, StatusCode, header, request::Parts},
+    http::{Method, StatusCode, Version, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
@@ -41,10 +41,12 @@ pub(super) async fn submit(State(face): State<Face>, request: Request) -> Respon
         }
     };
     let mut data = body.into_data_stream();
-    match receive(submit, &mut data).await {
+    match receive(submit, &mut data, parts.version).await {
         Ok(submission) => accepted(&face, &submission).await.into_response(),
         Err(error) => {
-            discard(data);
+            if !matches!(error.code, Code::BodyTimeout | Code::BodyAborted) {
+                discard(data);
+            }
             Problem(error).into_response()
         }
     }
@@ -81,7 +83,11 @@ fn operation(method: &Method) -> Result<Operation, Error> {
     }
 }
 
-async fn receive(mut submit: Submit, data: &mut BodyDataStream) -> Result<Submission, Error> {
+async fn receive(
+    mut submit: Submit,
+    data: &mut BodyDataStream,
+    version: Version,
+) -> Result<Submission, Error> {
     let idle = submit.idle_timeout();
     let mut deadline = Instant::now() + idle;
     loop {
@@ -89,16 +95,27 @@ async fn receive(mut submit: Submit, data: &mut BodyDataStream) -> Result<Submis
             return Err(Error::new(Code::BodyTimeout, "the upload stalled"));
         };
         let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| {
-            Error::new(Code::BodyAborted, "the connection broke before the body ended")
-        })?;
+        let chunk = chunk.map_err(|_| aborted())?;
         if chunk.is_empty() {
             continue;
         }
         submit.write(chunk).await?;
         deadline = Instant::now() + idle;
     }
+    if !ended(data, version) {
+        return Err(aborted());
+    }
     submit.finish().await
+}
+
+/// Whether a body without further bytes was ended by its sender. hyper takes an HTTP/2 stream that
+/// its client reset with `NO_ERROR` for an ended one; a broken HTTP/1 body is always an error.
+fn ended(data: &impl HttpBody, version: Version) -> bool {
+    version != Version::HTTP_2 || data.is_end_stream()
+}
+
+fn aborted() -> Error {
+    Error::new(Code::BodyAborted, "the connection broke before the body ended")
 }
 
 /// The documented answer: the six properties, and where to poll.
@@ -123,7 +140,10 @@ fn discard(mut data: BodyDataStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use axum::body::Body;
+    use futures_util::stream;
 
     use super::*;
     use crate::domain::MediaType;
@@ -162,6 +182,19 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[tokio::test]
+    async fn an_http2_body_without_its_end_is_aborted() {
+        let mut whole = Body::from("abc").into_data_stream();
+        let broken = stream::iter([Ok::<_, Infallible>("abc")]);
+        let mut broken = Body::from_stream(broken).into_data_stream();
+        for data in [&mut whole, &mut broken] {
+            while data.next().await.is_some() {}
+        }
+        assert!(ended(&whole, Version::HTTP_2));
+        assert!(!ended(&broken, Version::HTTP_2));
+        assert!(ended(&broken, Version::HTTP_11));
     }
 
     #[test]
