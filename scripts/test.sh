@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds cvrsd and runs every test. Arguments go to `cargo nextest run`, for example a filter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/tools.sh
+
+need_nextest
+cargo nextest run --locked "$@" </dev/null
