@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{cells::without_cr, field::Field, row::canonical_header};
+use super::{cells::without_cr, field::Field};
 use crate::{error::Code, limits::WARNINGS_MAX};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -231,12 +231,4 @@ fn warnings(columns: &[Option<Field>], names: &[&str]) -> Vec<String> {
 fn shown(name: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (name.len() <= NAME_CHARS_MAX && name.bytes().all(plain)).then_some(name)
-}
-
-impl Default for Header {
-    /// The canonical header.
-    fn default() -> Self {
-        let names: Vec<_> = canonical_header().split('\t').collect();
-        Self::of(Field::ALL.into_iter().map(Some).collect(), &names)
-    }
 }
