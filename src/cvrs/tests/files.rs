@@ -31,8 +31,8 @@ fn the_published_good_file_has_six_errors_under_the_rules_of_2020() {
         [
             "field=recip_middle_name",
             "field=recip_address_county",
-            "field=recip_address_state",
             "field=recip_address_zip",
+            "field=recip_address_state",
             "field=recip_address_zip",
             "field=recip_address_zip",
         ]
