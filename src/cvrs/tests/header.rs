@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     error::Code,
-    limits::{SENTENCE_CHARS_MAX, WARNINGS_MAX},
+    limits::{HEADER_COLUMNS_MAX, SENTENCE_CHARS_MAX, WARNINGS_MAX},
 };
 
 fn parse(line: &str, need: Need) -> Result<Header, HeaderError> {
@@ -57,6 +57,19 @@ fn what_has_no_known_column_is_no_header() {
     assert_eq!(Header::parse(&utf_16, Need::All).unwrap_err().code, Code::HeaderMalformed);
     let error = Header::parse(b"vax_event_id\t\xff", Need::Key).unwrap_err();
     assert_eq!(error.message, "not a cvrs header: the first line is not UTF-8 text");
+}
+
+#[test]
+fn a_header_with_too_many_columns_is_none() {
+    let with = |count: usize| {
+        let others: Vec<_> = (1..count).map(|n| format!("\tother_{n}")).collect();
+        format!("vax_event_id{}\t\t", others.concat())
+    };
+    let most = parse(&with(HEADER_COLUMNS_MAX), Need::Key).unwrap();
+    assert_eq!(most.columns().len(), HEADER_COLUMNS_MAX);
+    let (code, message) = refusal(&with(HEADER_COLUMNS_MAX + 1), Need::Key);
+    assert_eq!(code, Code::HeaderMalformed);
+    assert_eq!(message, "not a cvrs header: the first line has 1001 columns, more than 1000");
 }
 
 #[test]

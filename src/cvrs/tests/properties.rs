@@ -43,6 +43,17 @@ proptest! {
     }
 
     #[test]
+    fn a_row_is_checked_without_memory_of_the_one_before(one in bytes(), other in bytes()) {
+        let header = canonical();
+        let (mut alone, mut after) = (Vec::new(), Vec::new());
+        Checker::new(&dch_2021(), &header, RowKind::Full).check(&other, &mut alone);
+        let mut checker = Checker::new(&dch_2021(), &header, RowKind::Full);
+        checker.check(&one, &mut Vec::new());
+        checker.check(&other, &mut after);
+        prop_assert_eq!(after, alone);
+    }
+
+    #[test]
     fn a_row_keeps_its_cells_whatever_the_order_of_columns(
         order in Just(Field::ALL.to_vec()).prop_shuffle(),
         cells in vec(cell(), 45),
