@@ -29,6 +29,9 @@ pub const INFLATE_INPUT_BYTES: usize = 64 << 10;
 /// Blocks that wait between the inflating and the checking thread.
 pub const TEXT_QUEUE_BLOCKS: usize = 8;
 
+/// Columns of a file's header. Each row costs at least a step for each of them, however short it is.
+pub const HEADER_COLUMNS_MAX: usize = 1_000;
+
 /// Events of a job that are checkpoints. A re-read folds them all, so they stay few; the
 /// interval widens as the job grows.
 pub const CHECKPOINTS_MAX: u32 = 1_000;

@@ -62,7 +62,8 @@ impl Checker {
         }
     }
 
-    /// Appends the row's errors in the order of the file's columns; a row without errors is valid.
+    /// Appends the row's errors in the order of the file's columns, at most one for each; a row
+    /// without errors is valid.
     ///
     /// A row with filled cells beyond the header, or else with bytes that are not UTF-8, has that
     /// one error. Cells that the row does not have are null.

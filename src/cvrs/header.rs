@@ -1,9 +1,12 @@
 //! The header line: which column stands where.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, fmt, ops::Range};
 
-use super::{cells::without_cr, field::Field, row::canonical_header};
-use crate::{error::Code, limits::WARNINGS_MAX};
+use super::{cells::without_cr, field::Field};
+use crate::{
+    error::Code,
+    limits::{HEADER_COLUMNS_MAX, WARNINGS_MAX},
+};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Missing columns that one message names; more are counted, so that the sentence stays short.
@@ -54,24 +57,23 @@ impl Header {
     /// warning; empty cells at the end are no columns.
     ///
     /// # Errors
-    /// The first that holds of: not UTF-8, no known column, an empty name before the last name, a
-    /// name twice, a needed column missing.
+    /// The first that holds of: not UTF-8, empty, more than [`HEADER_COLUMNS_MAX`] columns, no known
+    /// column, an empty name before the last name, a name twice, a needed column missing.
     pub fn parse(line: &[u8], need: Need) -> Result<Self, HeaderError> {
         let line = without_cr(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line));
-        let malformed = |what| Err(HeaderError::new(Code::HeaderMalformed, what));
-        let Ok(text) = str::from_utf8(line) else {
-            return malformed("not a cvrs header: the first line is not UTF-8 text");
-        };
-        let mut names: Vec<&str> = text.split('\t').map(|name| name.trim_matches(' ')).collect();
-        while names.pop_if(|name| name.is_empty()).is_some() {}
-        if names.is_empty() {
-            return malformed("not a cvrs header: the first line is empty");
+        let Ok(text) = str::from_utf8(line) else { return Err(no_header("is not UTF-8 text")) };
+        let text = text.trim_end_matches(['\t', ' ']);
+        if text.is_empty() {
+            return Err(no_header("is empty"));
+        }
+        let names: Vec<_> = text.split('\t').map(|name| name.trim_matches(' ')).collect();
+        if names.len() > HEADER_COLUMNS_MAX {
+            let (count, max) = (names.len(), HEADER_COLUMNS_MAX);
+            return Err(no_header(format_args!("has {count} columns, more than {max}")));
         }
         let columns: Vec<_> = names.iter().map(|name| Field::from_name(name)).collect();
         if columns.iter().all(Option::is_none) {
-            return malformed(
-                "not a cvrs header: the first line has no known column name between tabs",
-            );
+            return Err(no_header("has no known column name between tabs"));
         }
         check_names(&names)?;
         let header = Self::of(columns, &names);
@@ -187,6 +189,10 @@ impl Header {
     }
 }
 
+fn no_header(what: impl fmt::Display) -> HeaderError {
+    HeaderError::new(Code::HeaderMalformed, format!("not a cvrs header: the first line {what}"))
+}
+
 /// Refuses names that are empty or stand twice.
 fn check_names(names: &[&str]) -> Result<(), HeaderError> {
     if let Some(place) = names.iter().position(|name| name.is_empty()) {
@@ -231,12 +237,4 @@ fn warnings(columns: &[Option<Field>], names: &[&str]) -> Vec<String> {
 fn shown(name: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (name.len() <= NAME_CHARS_MAX && name.bytes().all(plain)).then_some(name)
-}
-
-impl Default for Header {
-    /// The canonical header.
-    fn default() -> Self {
-        let names: Vec<_> = canonical_header().split('\t').collect();
-        Self::of(Field::ALL.into_iter().map(Some).collect(), &names)
-    }
 }

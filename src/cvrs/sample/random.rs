@@ -47,3 +47,25 @@ fn mix(state: u64) -> u64 {
     let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_published_generator() {
+        let mut random = Random { state: 1_234_567 };
+        let numbers: [u64; 3] = std::array::from_fn(|_| random.next());
+        let published =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(numbers, published);
+    }
+
+    #[test]
+    fn bounds_are_reached_and_kept() {
+        let mut random = Random::of_row(1, 1);
+        let drawn: Vec<_> = (0..1_000).map(|_| random.between(3, 5)).collect();
+        assert!(drawn.iter().all(|n| (3..=5).contains(n)));
+        assert!((3..=5).all(|n| drawn.contains(&n)));
+    }
+}
