@@ -94,8 +94,6 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
-/// Full memtables of one keyspace of the record store that may wait to be written out.
-pub const RECORD_FLUSHES_MAX: usize = 2;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old
 /// one are written out.
 pub const RECORD_JOURNAL_BYTES: u64 = 128 << 20;

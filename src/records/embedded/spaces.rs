@@ -14,12 +14,7 @@ use fjall::{
 };
 
 use super::tenants::State;
-use crate::{
-    config,
-    domain::Tenant,
-    limits::{RECORD_FLUSHES_MAX, RECORD_JOURNAL_BYTES},
-    records::Error,
-};
+use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
 
 /// Layout of the keyspaces; another one is refused.
 const FORMAT: &[u8] = b"cvrsd records 1";
@@ -30,7 +25,7 @@ const TENANT_PREFIX: &[u8] = b"tenant/";
 /// Where fjall says of which version a database is; written last when it makes one.
 const FJALL_MARKER: &str = "version";
 /// Workers of fjall: one flushes, one compacts.
-const WORKERS: usize = 2;
+const WORKERS: usize = 1;
 /// How often a full flush queue is looked at.
 const FLUSH_POLL: Duration = Duration::from_millis(1);
 
@@ -148,11 +143,12 @@ impl Spaces {
             .durability(Some(PersistMode::SyncData))
     }
 
-    /// Waits until few enough full memtables queue to be written out. fjall has such a bound of
-    /// its own, but a higher one, and it would wait for ever where its writers have failed.
+    /// Waits until every full memtable is written out. A batch may be as large as a memtable, so a
+    /// queue of them would be most of the store's memory. fjall has a bound of its own, but a
+    /// higher one, and it would wait for ever where its writer has failed.
     pub(super) fn wait_for_flushes(&self) -> Result<(), Error> {
         let busy = [&self.rows, &self.index, &self.live, &self.effects];
-        while busy.iter().any(|space| space.sealed_memtable_count() > RECORD_FLUSHES_MAX) {
+        while busy.iter().any(|space| space.sealed_memtable_count() > 0) {
             // The public way to ask whether a background write has failed.
             self.db.persist(PersistMode::Buffer).map_err(failed)?;
             thread::sleep(FLUSH_POLL);
