@@ -33,9 +33,12 @@ use crate::{
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why the daemon ended other than well.
-struct Ended {
-    exit: Exit,
-    reason: String,
+#[derive(Debug)]
+pub struct Ended {
+    /// What the process exits with.
+    pub exit: Exit,
+    /// One sentence.
+    pub reason: String,
 }
 
 impl Ended {
@@ -45,17 +48,10 @@ impl Ended {
 }
 
 /// Runs the daemon until a signal or a failure ends it.
-pub async fn run(config: Config) -> Exit {
-    match serve(&config).await {
-        Ok(()) => Exit::Done,
-        Err(ended) => {
-            tracing::error!(reason = %ended.reason, "cvrsd stopped");
-            ended.exit
-        }
-    }
-}
-
-async fn serve(config: &Config) -> Result<(), Ended> {
+///
+/// # Errors
+/// When it could not start, or a store failed.
+pub async fn run(config: &Config) -> Result<(), Ended> {
     let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
     telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;

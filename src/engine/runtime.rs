@@ -67,7 +67,8 @@ impl Engine {
         let Parts { journal: stored, store, spool } = parts;
         let began = Instant::now();
         let jobs = stored.verify()?;
-        tracing::info!(jobs, elapsed_ms = began.elapsed().as_millis(), "journal verified");
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(jobs, elapsed_ms, "journal verified");
         let workspace = Workspace::open(Path::new(&config.data.dir))?;
         let scheduler = Arc::new(Scheduler::new(config.engine.express_bytes));
         let hub = Arc::new(Hub::default());
