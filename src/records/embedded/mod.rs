@@ -10,6 +10,7 @@ mod keys;
 mod lookup;
 mod read;
 mod spaces;
+mod tail;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use fjall::{
     config::{BlockSizePolicy, FilterPolicy},
 };
 
-use super::tenants::State;
+use super::{tail::cut_torn_batch, tenants::State};
 use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
 
 /// Layout of the keyspaces; another one is refused.
@@ -71,12 +71,13 @@ impl Spaces {
     /// fjall keeps the sizes that a keyspace was made with; only the cache follows the
     /// configuration later.
     fn open_in(dir: &Path, config: &config::Records) -> Result<Self, Error> {
-        let db = Database::builder(dir)
-            .cache_size(config.cache_bytes)
-            .max_journaling_size(RECORD_JOURNAL_BYTES)
-            .worker_threads(WORKERS)
-            .open()
-            .map_err(failed)?;
+        let db = match database(dir, config) {
+            Err(fjall::Error::JournalRecovery(_)) if cut_torn_batch(dir).map_err(io_failed)? => {
+                database(dir, config)
+            }
+            opened => opened,
+        }
+        .map_err(failed)?;
         let space = |name: &str, share: u64, options: fn() -> KeyspaceCreateOptions| {
             let memtable_bytes = config.memtable_bytes / share;
             db.keyspace(name, || options().max_memtable_size(memtable_bytes)).map_err(failed)
@@ -155,6 +156,14 @@ impl Spaces {
         }
         Ok(())
     }
+}
+
+fn database(dir: &Path, config: &config::Records) -> fjall::Result<Database> {
+    Database::builder(dir)
+        .cache_size(config.cache_bytes)
+        .max_journaling_size(RECORD_JOURNAL_BYTES)
+        .worker_threads(WORKERS)
+        .open()
 }
 
 /// Rows are only read where the index or a bitmap says that they are there: filters would never

@@ -80,6 +80,53 @@ fn a_kill_loses_no_acknowledged_batch_and_tears_none() {
     assert!(acknowledged > 0, "no child lived long enough to apply a batch");
 }
 
+/// Zeros in the journal where the row of an id is, as a page that did not reach the disk leaves.
+fn make_hole(dir: &Path, id: &str) -> Vec<u8> {
+    let path = dir.join("0.jnl");
+    let mut journal = fs::read(&path).unwrap();
+    let cell = format!("{id}\t");
+    let at = journal.windows(cell.len()).position(|bytes| bytes == cell.as_bytes()).unwrap();
+    journal[at..at + 20].fill(0);
+    fs::write(&path, &journal).unwrap();
+    journal
+}
+
+#[test]
+fn a_hole_in_the_batch_that_power_loss_cut_short_takes_that_batch_only() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("records");
+    let job = JobId::generate();
+    let store = Store::open(&dir, &CONFIG).unwrap();
+    apply(&store, job, Operation::Create, 0, &ids(10..20)).unwrap();
+    apply(&store, job, Operation::Create, 10, &ids(20..30)).unwrap();
+    drop(store);
+    make_hole(&dir, "EV25");
+    for _ in 0..2 {
+        let store = Store::open(&dir, &CONFIG).unwrap();
+        assert_eq!(store.cursor(job).unwrap().position, 10);
+        assert_eq!(exported(&store, Storage::NonRedacted).unwrap(), 10);
+    }
+    let store = Store::open(&dir, &CONFIG).unwrap();
+    apply(&store, job, Operation::Create, 10, &ids(20..30)).unwrap();
+    drop(store);
+    let store = Store::open(&dir, &CONFIG).unwrap();
+    assert_eq!(exported(&store, Storage::Redacted).unwrap(), 20);
+}
+
+#[test]
+fn a_hole_in_an_acknowledged_batch_is_damage_and_nothing_is_cut() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("records");
+    let job = JobId::generate();
+    let store = Store::open(&dir, &CONFIG).unwrap();
+    apply(&store, job, Operation::Create, 0, &ids(10..20)).unwrap();
+    apply(&store, job, Operation::Create, 10, &ids(20..30)).unwrap();
+    drop(store);
+    let journal = make_hole(&dir, "EV15");
+    assert!(matches!(Store::open(&dir, &CONFIG), Err(Error::Damaged(_))));
+    assert!(fs::read(dir.join("0.jnl")).unwrap() == journal);
+}
+
 /// Runs the child below until it has acknowledged a batch and that time has gone by, kills it, and
 /// returns the greatest position that it acknowledged.
 fn killed_child(dir: &Path, after: Duration) -> u64 {
