@@ -17,7 +17,7 @@ use crate::{
     error::Code,
     intake::Lines,
     limits::CHECKPOINTS_MAX,
-    records::{Batch, Entry},
+    records::{self, Batch, Entry},
 };
 
 /// Applies the job's valid rows from the record store's cursor on. Returns where the cursor stands
@@ -28,6 +28,11 @@ use crate::{
 /// files, journal and store fail.
 pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
     let mut cursor = step.store.cursor(step.job.spec.id)?;
+    if cursor.position < step.job.applied.position {
+        let (id, told) = (step.job.spec.id, step.job.applied.position);
+        let text = format!("job {id} stands at {}, but {told} rows were told", cursor.position);
+        return Err(records::Error::Damaged(text).into());
+    }
     let mut source = Source::open(step, cursor.position)?;
     let engine = step.engine;
     let mut pace = Pace::new(

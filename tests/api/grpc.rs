@@ -15,7 +15,7 @@ use crate::support::{
     Daemon, files,
     jobs::{self, Upload},
     model::{Model, STORAGES},
-    start,
+    start, wait_empty,
 };
 
 async fn counts(daemon: &Daemon) -> Vec<u64> {
@@ -98,9 +98,9 @@ async fn a_file_that_is_no_cvrs_fails_whole_and_the_next_job_runs() {
         assert_eq!((errors[0].line, errors[0].vax_event_id.as_str()), (1, ""));
         assert_eq!(errors[0].message, job.failure.unwrap().message);
     }
-    let header_only = jobs::run(&mut client, &Upload::zip(Operation::Create, &files::text(1, 0..0)));
-    assert_eq!(header_only.await.outcome(), Outcome::Succeeded);
-    assert_eq!(std::fs::read_dir(dir.path().join("payloads")).unwrap().count(), 0);
+    let header_only = Upload::zip(Operation::Create, &files::text(1, 0..0));
+    assert_eq!(jobs::run(&mut client, &header_only).await.outcome(), Outcome::Succeeded);
+    wait_empty(dir.path(), &["payloads", "work"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,9 +188,7 @@ async fn a_refused_upload_has_a_code_and_leaves_nothing_behind() {
     }
     let just = Upload { body: vec![b'x'; 99_999].into(), ..text.clone() };
     jobs::run(&mut client, &just).await;
-    for dirname in ["spool", "payloads"] {
-        assert_eq!(std::fs::read_dir(dir.path().join(dirname)).unwrap().count(), 0, "{dirname}");
-    }
+    wait_empty(dir.path(), &["spool", "payloads"]);
     let list = client.list_jobs(ListJobsRequest::default()).await.unwrap().into_inner();
     assert_eq!(list.jobs.len(), 1);
 }

@@ -8,7 +8,7 @@ use tonic_health::pb::{
 use crate::support::{
     files,
     jobs::{self, Upload},
-    spawn, start, wait_exit,
+    spawn, start, wait_empty, wait_exit,
 };
 
 #[test]
@@ -70,8 +70,5 @@ async fn a_job_that_was_accepted_before_a_kill_completes_after_it() {
     let daemon = start(dir.path(), &[]);
     let job = jobs::wait(&mut daemon.jobs().await, &job_id).await;
     assert_eq!(job.rows.unwrap().applied, 5_000);
-    for name in ["work", "payloads", "spool"] {
-        let left = std::fs::read_dir(dir.path().join(name)).unwrap().count();
-        assert_eq!(left, 0, "{name}");
-    }
+    wait_empty(dir.path(), &["work", "payloads", "spool"]);
 }

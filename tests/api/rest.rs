@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 
-use crate::support::{Daemon, files, start};
+use crate::support::{Daemon, files, start, wait_empty};
 
 const JOBS: &str = "/v0/async/cvrs/jobs";
 
@@ -208,8 +208,7 @@ async fn refusals_are_problems_with_codes() {
     let patch = client.patch(daemon.url(JOBS)).send().await.unwrap();
     assert!(patch.headers().contains_key("allow"));
     assert_eq!(problem(patch).await, (405, "CVRS-METHOD".to_owned()));
-    assert_eq!(std::fs::read_dir(dir.path().join("spool")).unwrap().count(), 0);
-    assert_eq!(std::fs::read_dir(dir.path().join("payloads")).unwrap().count(), 0);
+    wait_empty(dir.path(), &["spool", "payloads"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

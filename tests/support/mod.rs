@@ -119,6 +119,18 @@ impl Daemon {
     }
 }
 
+/// Waits until the daemon has removed what it no longer needs from those parts of its directory: it
+/// does so right after a job ended.
+pub fn wait_empty(dir: &Path, parts: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    for part in parts {
+        while std::fs::read_dir(dir.join(part)).unwrap().next().is_some() {
+            assert!(Instant::now() < deadline, "{part} is not empty after {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 pub fn wait_exit(child: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
