@@ -163,6 +163,12 @@ impl Handle {
         if self.inner.poison.is_tripped() { Err(Error::Poisoned) } else { Ok(()) }
     }
 
+    /// How many commands the queue still takes.
+    #[cfg(test)]
+    pub(super) fn free_places(&self) -> usize {
+        self.inner.sender.capacity()
+    }
+
     async fn send(&self, command: Command) -> Result<(), Error> {
         self.check_open()?;
         tokio::select! {
