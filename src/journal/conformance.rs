@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
+    slice::from_ref,
     sync::Arc,
 };
 
@@ -92,17 +93,17 @@ fn a_committed_job_is_there_and_is_still_there_after_a_reopen() {
     for mut bench in Bench::both() {
         let (job, change) = new(with_request(7, "t", "key"));
         let (later, growth) = grown(&job, [EventKind::DeQueued, EventKind::ValidationStarted]);
-        bench.journal().commit(&[change.clone()]).unwrap();
+        bench.journal().commit(from_ref(&change)).unwrap();
         bench.reopen();
         assert_eq!(bench.journal().job(job.spec.id).unwrap(), Some(job.clone()));
-        bench.journal().commit(&[growth.clone()]).unwrap();
+        bench.journal().commit(from_ref(&growth)).unwrap();
         bench.reopen();
         let journal = bench.journal();
         assert_eq!(journal.job(job.spec.id).unwrap(), Some(later.clone()));
         let all = [change.events, growth.events].concat();
         assert_eq!(journal.events(job.spec.id, 0, 10).unwrap(), all);
         assert_eq!(journal.find_request(&job.spec.tenant, "key").unwrap(), Some(job.spec.id));
-        assert_eq!(journal.unfinished().unwrap(), [later.clone()]);
+        assert_eq!(journal.unfinished().unwrap(), from_ref(&later));
         assert_eq!(journal.list(&job.spec.tenant, None, 10).unwrap(), [later]);
         assert_eq!(journal.last_order().unwrap(), 7);
         assert_eq!(journal.verify().unwrap(), 1);
@@ -192,16 +193,16 @@ fn a_group_that_cannot_be_stored_leaves_nothing_behind() {
     ];
     for bench in Bench::both() {
         let journal = bench.journal();
-        journal.commit(&[stored_change.clone()]).unwrap();
+        journal.commit(from_ref(&stored_change)).unwrap();
         for (name, changes) in &bad {
             let group = [vec![good_change.clone()], changes.clone()].concat();
             assert!(matches!(journal.commit(&group), Err(Error::Storage(_))), "{name}");
             assert_eq!(journal.job(good.spec.id).unwrap(), None, "{name}");
             assert_eq!(journal.last_order().unwrap(), 5, "{name}");
-            assert_eq!(journal.unfinished().unwrap(), [stored.clone()], "{name}");
+            assert_eq!(journal.unfinished().unwrap(), from_ref(&stored), "{name}");
             assert_eq!(journal.verify().unwrap(), 1, "{name}");
         }
-        journal.commit(&[good_change.clone()]).unwrap();
+        journal.commit(from_ref(&good_change)).unwrap();
         assert_eq!(journal.verify().unwrap(), 2);
     }
 }

@@ -105,15 +105,12 @@ impl<'a> Group<'a> {
         let job = Arc::new(job);
         let committed = Committed { job: Arc::clone(&job), events: events.clone() };
         let place = self.places.get(&job.spec.id).and_then(|place| self.changes.get_mut(*place));
-        match place {
-            Some(change) => {
-                change.job = job;
-                change.events.extend(events);
-            }
-            None => {
-                self.places.insert(job.spec.id, self.changes.len());
-                self.changes.push(Change { job, events });
-            }
+        if let Some(change) = place {
+            change.job = job;
+            change.events.extend(events);
+        } else {
+            self.places.insert(job.spec.id, self.changes.len());
+            self.changes.push(Change { job, events });
         }
         self.published.push(committed.clone());
         committed

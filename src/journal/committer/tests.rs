@@ -1,6 +1,7 @@
 //! Grouping, order, idempotency, refusals, failures.
 
 use std::{
+    slice::from_ref,
     sync::{
         Condvar, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -372,7 +373,7 @@ async fn a_failed_commit_poisons_for_ever_and_tells_nobody_else() {
     assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
     assert!(bench.poison.reason().unwrap().contains("the commit failed"));
     assert_eq!(bench.heard().len(), 1);
-    assert_eq!(bench.handle.unfinished(), [job.clone()]);
+    assert_eq!(bench.handle.unfinished(), from_ref(&job));
     let id = job.spec.id;
     for _ in 0..2 {
         let again = bench.handle.record(id, all(vec![EventKind::DeQueued])).await;
@@ -436,7 +437,9 @@ async fn a_caller_that_goes_away_changes_nothing() {
     let spec = submitted(0);
     let queued = bench.queue(vec![call_submit(&bench, spec.clone())]).await;
     at_the_gate.abort();
-    queued.into_iter().for_each(|task| task.abort());
+    for task in queued {
+        task.abort();
+    }
     bench.journal.set_shut(false);
     bench.submit().await;
     assert_eq!(bench.handle.live(spec.id).unwrap().spec.order, 2);
@@ -544,7 +547,7 @@ async fn readers_see_only_what_is_published() {
     let handle = &bench.handle;
     assert_eq!(handle.job(id).await.unwrap(), Some(job.clone()));
     assert_eq!(handle.events(id, 0, 10).await.unwrap().len(), 1);
-    assert_eq!(handle.list(&Tenant::local(), None, 10).await.unwrap(), [job.clone()]);
+    assert_eq!(handle.list(&Tenant::local(), None, 10).await.unwrap(), from_ref(&job));
     assert_eq!(handle.list(&Tenant::local(), None, 1).await.unwrap(), [job]);
     assert_eq!(handle.job(new_id).await.unwrap(), None);
     assert!(matches!(handle.events(new_id, 0, 10).await, Err(Error::NoJob(_))));
@@ -575,6 +578,9 @@ async fn many_callers_at_once_get_an_account_without_gaps() {
         assert_eq!(events.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     }
     assert_eq!(bench.handle.unfinished(), []);
+    let handle = bench.handle.clone();
+    let listed = tokio::spawn(async move { handle.list(&Tenant::local(), None, 50).await });
+    assert_eq!(listed.await.unwrap().unwrap().len(), 40);
     bench.handle.close().await.unwrap();
     assert_eq!(bench.journal.verify().unwrap(), 40);
 }

@@ -2,7 +2,7 @@
 //!
 //! sled's flush is no fsync, so every commit ends with our own sync of its file. Its async flush
 //! hangs, its subscriptions block the writer and its ids repeat after a crash: none is used. Every
-//! value carries a checksum of ours, and [`verify`] finds what sled loses silently.
+//! value carries a checksum of ours; [`verify`] and the [`tip`] find what sled loses silently.
 
 mod hygiene;
 mod keys;
@@ -10,6 +10,7 @@ mod open;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod tip;
 mod trees;
 mod verify;
 
@@ -29,6 +30,7 @@ use crate::{
 };
 use open::Opened;
 use plan::{Counters, Plan};
+use tip::Tip;
 use trees::Trees;
 
 /// A journal in a directory of its own. One process at a time has it open.
@@ -37,6 +39,7 @@ pub struct Sled {
     trees: Trees,
     db: Db,
     file: File,
+    tip: Tip,
     writer: Mutex<Writer>,
     _lock: File,
 }
@@ -52,14 +55,16 @@ impl Sled {
     ///
     /// # Errors
     /// [`Error::InUse`] when another process has it, [`Error::Format`] when it is not ours or of
-    /// another version, else as reading and writing fail.
+    /// another version, [`Error::Damaged`] when less is there than was acknowledged, else as reading
+    /// and writing fail.
     pub fn open(dir: &Path, config: &config::Journal) -> Result<Self, Error> {
         let Opened { db, file, lock } = open::open(dir, config)?;
         shielded("open", || {
             let trees = Trees::existing(&db)?;
             let counters = trees.counters()?;
+            let tip = Tip::open(dir, counters)?;
             let writer = Mutex::new(Writer { counters, failed: false });
-            Ok(Self { trees, db, file, writer, _lock: lock })
+            Ok(Self { trees, db, file, tip, writer, _lock: lock })
         })
     }
 
@@ -114,6 +119,7 @@ impl Journal for Sled {
             self.trees.apply(&plan)?;
             self.db.flush().map_err(storage)?;
             self.file.sync_data().map_err(|e| io("sync", &e))?;
+            self.tip.write(plan.counters).map_err(|e| io("write the tip", &e))?;
             *writer = Writer { counters: plan.counters, failed: false };
             Ok(())
         })

@@ -14,7 +14,7 @@ use std::{
 
 use ::sled::{Config, Db, Mode};
 
-use super::{super::Error, hygiene, io as io_error, shielded, storage, trees::Trees};
+use super::{super::Error, hygiene, io as io_error, shielded, storage, tip::Tip, trees::Trees};
 use crate::{
     config,
     limits::{JOURNAL_OPEN_STALL, OPEN_LOCK_WAIT},
@@ -122,8 +122,9 @@ fn create(dir: &Path, config: &config::Journal) -> Result<(), Error> {
         Ok(())
     })?;
     sync_files(&unfinished)
+        .and_then(|()| Tip::create(dir))
         .and_then(|()| write_marker(dir))
-        .map_err(|e| io_error("write the format marker", &e))
+        .map_err(|e| io_error("write the new journal", &e))
 }
 
 fn finish_create(dir: &Path) -> io::Result<()> {

@@ -31,6 +31,11 @@ impl Counters {
         codec::encode_counters([self.jobs, self.events, self.last_order])
     }
 
+    /// Whether anything of `other` is missing.
+    pub(super) fn is_behind(self, other: Self) -> bool {
+        self.jobs < other.jobs || self.events < other.events || self.last_order < other.last_order
+    }
+
     /// The counters of these three numbers.
     pub(super) fn from_numbers([jobs, events, last_order]: [u64; 3]) -> Self {
         Self { jobs, events, last_order }

@@ -26,7 +26,7 @@ pub(super) fn verify(trees: &Trees, known: Counters) -> Result<u64, Error> {
         let (key, value) = entry.map_err(storage)?;
         let id = keys::job_id(&key)?;
         let stored = codec::decode_job(id, &value)?;
-        check_fold(&stored, events.fold(id)?)?;
+        check_fold(&stored, &events.fold(id)?)?;
         check_indexes(trees, &stored.job)?;
         found.jobs += 1;
         found.last_order = found.last_order.max(stored.job.spec.order);
@@ -104,7 +104,7 @@ fn belongs(entry: &::sled::Result<(IVec, IVec)>, id: JobId) -> bool {
     }
 }
 
-fn check_fold(stored: &StoredJob, folded: Folded) -> Result<(), Error> {
+fn check_fold(stored: &StoredJob, folded: &Folded) -> Result<(), Error> {
     let id = stored.job.spec.id;
     if folded.job != stored.job {
         return Err(damaged(format!("job {id} is not the fold of its events")));
