@@ -144,6 +144,20 @@ fn a_broken_snapshot_is_moved_aside_and_nothing_is_lost() {
 }
 
 #[test]
+fn an_older_snapshot_is_not_used_in_place_of_a_broken_one() {
+    let place = Place::new();
+    let jobs = some_jobs(&place);
+    drop(place.open().unwrap());
+    let newest = place.snapshots().into_iter().max().unwrap();
+    fs::copy(&newest, place.sled_dir().join("snap.0000000000000001")).unwrap();
+    fs::write(&newest, b"").unwrap();
+    hygiene::clean(&place.sled_dir()).unwrap();
+    assert_eq!(place.snapshots(), [""; 0].map(PathBuf::from));
+    assert!(place.files().contains(&"broken-snap.0000000000000001".to_owned()));
+    assert_all_there(&place.open().unwrap(), &jobs);
+}
+
+#[test]
 fn a_sound_snapshot_is_left_where_it_is() {
     let place = Place::new();
     some_jobs(&place);
