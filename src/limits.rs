@@ -37,6 +37,8 @@ pub const HEADER_COLUMNS_MAX: usize = 1_000;
 pub const CHECKPOINTS_MAX: u32 = 1_000;
 /// Warnings that a job keeps.
 pub const WARNINGS_MAX: usize = 20;
+/// Bytes that they take together; so a job, with all else that it holds, fits a journal value.
+pub const WARNINGS_BYTES_MAX: usize = 1_536;
 /// Characters of one warning or failure sentence.
 pub const SENTENCE_CHARS_MAX: usize = 300;
 
@@ -48,6 +50,8 @@ pub const COMMIT_GROUP_MAX: usize = 512;
 pub const JOURNAL_VALUE_BYTES_MAX: usize = 4 << 10;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
+/// How long the journal's store may take to open before it is given up.
+pub const JOURNAL_OPEN_STALL: Duration = Duration::from_mins(5);
 /// How long an open waits for another process to let go of the directory.
 pub const OPEN_LOCK_WAIT: Duration = Duration::from_secs(2);
 
