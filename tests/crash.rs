@@ -3,6 +3,15 @@
 //!
 //! `CVRSD_KILL_ROUNDS` (20) and `CVRSD_KILL_SEED` (printed) repeat or lengthen a run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::{
@@ -52,7 +61,7 @@ struct Place {
 impl Place {
     fn start(&self, dir: &Path) {
         let daemon = support::start(dir, ENV);
-        *self.address.lock().unwrap() = daemon.grpc.clone();
+        self.address.lock().unwrap().clone_from(&daemon.grpc);
         *self.daemon.lock().unwrap() = Some(daemon);
     }
 
@@ -155,7 +164,7 @@ fn nothing_is_lost_or_doubled_by_kill_9_at_random_moments() {
 
 /// What a kill during sled's own open leaves: without hygiene the journal never opens again.
 fn leave_half_a_snapshot(dir: &Path) {
-    let journal = dir.join("journal");
+    let journal = dir.join("journal/sled");
     let found = std::fs::read_dir(&journal).unwrap().filter_map(Result::ok);
     assert!(found.map(|e| e.file_name()).any(|name| name == "db"), "sled's file has moved");
     std::fs::write(journal.join("snap.ffffffffffffffff.generating"), [1, 2, 3]).unwrap();
@@ -164,11 +173,11 @@ fn leave_half_a_snapshot(dir: &Path) {
 type Watched = BTreeMap<String, Vec<WatchJobResponse>>;
 
 /// Submits one step after the other, through every kill, and watches each job to its end.
-async fn drive(place: Arc<Place>, stop: Arc<AtomicBool>) -> (Vec<(String, Step)>, Watched, Model) {
+async fn drive(place: Arc<Place>, ended: Arc<AtomicBool>) -> (Vec<(String, Step)>, Watched, Model) {
     let sample = Sample::new(1, People::Identified);
     let mut script = Script { model: Model::default(), sample, next: 0 };
     let (mut done, mut watched) = (Vec::new(), Watched::new());
-    while !stop.load(Ordering::Acquire) {
+    while !ended.load(Ordering::Acquire) {
         let step = script.step();
         let job_id = submit_through_kills(&place, &step).await;
         let events = watch_through_kills(&place, &job_id).await;
@@ -240,12 +249,11 @@ async fn check(place: &Place, steps: &[(String, Step)], watched: &Watched, model
     }
     let mut admin = place.daemon.lock().unwrap().as_ref().unwrap().admin.clone();
     admin.insert_str(0, "http://");
-    let mut records =
-        cvrsd::proto::admin::admin_service_client::AdminServiceClient::connect(admin).await.unwrap();
-    let request = ExportRecordsRequest {
-        tenant: "local".to_owned(),
-        storage: STORAGES[0].to_owned(),
-    };
+    let mut records = cvrsd::proto::admin::admin_service_client::AdminServiceClient::connect(admin)
+        .await
+        .unwrap();
+    let request =
+        ExportRecordsRequest { tenant: "local".to_owned(), storage: STORAGES[0].to_owned() };
     let mut stream = records.export_records(request).await.unwrap().into_inner();
     let mut text = Vec::new();
     while let Some(page) = stream.next().await {

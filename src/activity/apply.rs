@@ -77,7 +77,7 @@ struct Source {
 
 enum Order {
     Index(Sorted),
-    File { keys: KeysReader, lines: Lines, header: Box<Header> },
+    File { keys: Box<KeysReader>, lines: Box<Lines>, header: Box<Header> },
 }
 
 impl Order {
@@ -87,13 +87,14 @@ impl Order {
         let keys = KeysReader::open(&path, step.job.validated.keys_length)
             .context("cannot open the keys file")?;
         if spec.operation == Operation::Delete {
-            let dir = step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
+            let dir =
+                step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
             let sorted = Sorted::new(keys, step.engine.sort_bytes, &dir);
             return Ok(Self::Index(sorted.context("cannot sort the keys")?));
         }
         let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
         let header = Box::new(read_header(&mut lines, spec.operation)?);
-        Ok(Self::File { keys, lines, header })
+        Ok(Self::File { keys: Box::new(keys), lines: Box::new(lines), header })
     }
 
     fn next_key(&mut self) -> Result<Option<KeyEntry>, Error> {

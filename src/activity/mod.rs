@@ -8,8 +8,6 @@ mod pace;
 mod report;
 mod sort;
 mod stop;
-#[cfg(test)]
-mod tests;
 mod validate;
 mod workspace;
 

@@ -45,9 +45,7 @@ impl ReportRow {
     pub fn text(&self) -> String {
         let Self { line, vax_event_id, recip_id, field, message, .. } = self;
         match self.storage {
-            Some(storage) => {
-                cvrs::processing_text(storage, vax_event_id, recip_id, message)
-            }
+            Some(storage) => cvrs::processing_text(storage, vax_event_id, recip_id, message),
             None => cvrs::validation_text(*line, vax_event_id, recip_id, field, message),
         }
     }
@@ -58,9 +56,7 @@ impl ReportRow {
         let storage = self.storage.map_or("", Storage::as_str);
         let Self { line, vax_event_id, recip_id, field, code, message, .. } = self;
         let kind = self.kind();
-        format!(
-            "{line}\t{kind}\t{storage}\t{vax_event_id}\t{recip_id}\t{field}\t{code}\t{message}"
-        )
+        format!("{line}\t{kind}\t{storage}\t{vax_event_id}\t{recip_id}\t{field}\t{code}\t{message}")
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -104,10 +104,11 @@ mod tests {
         let path = dir.path().join("keys");
         let mut writer = KeysWriter::open(&path, 0).unwrap();
         let mut random = fastrand::Rng::with_seed(7);
-        let mut expected: Vec<KeyEntry> = (2..5_002)
-            .map(|line| KeyEntry::new(KeyHash([random.u8(..40); 16]), line))
-            .collect();
-        expected.iter().for_each(|e| writer.push(*e).unwrap());
+        let mut expected: Vec<KeyEntry> =
+            (2..5_002).map(|line| KeyEntry::new(KeyHash([random.u8(..40); 16]), line)).collect();
+        for entry in &expected {
+            writer.push(*entry).unwrap();
+        }
         let length = writer.sync().unwrap();
         expected.sort_by_key(|e| (e.key(), e.line()));
         for memory in [1 << 20, 2_000 * KeyEntry::BYTES, 5_000 * KeyEntry::BYTES, 640] {

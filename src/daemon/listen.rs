@@ -64,8 +64,7 @@ impl Listeners {
         let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen).await?;
         let (rest, rest_address) = bind("rest.listen", config.rest.listen).await?;
         let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
-        let addresses =
-            Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
+        let addresses = Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
         Ok((Self { grpc, rest, admin }, addresses))
     }
 

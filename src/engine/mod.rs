@@ -10,14 +10,12 @@
 //! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side.
 
 mod command;
-mod recovery;
 mod records;
+mod recovery;
 mod reports;
 mod runtime;
 mod scheduler;
 mod service;
-#[cfg(test)]
-mod tests;
 mod worker;
 
 pub use crate::activity::ReportRow;

@@ -20,7 +20,8 @@ pub struct ReportReader {
 impl ReportReader {
     /// What is durable of a job's report now.
     pub(super) fn new(path: PathBuf, job: &Job) -> Self {
-        let length = if job.is_terminal() { job.report_length } else { job.validated.report_length };
+        let length =
+            if job.is_terminal() { job.report_length } else { job.validated.report_length };
         Self { path, length, file: None }
     }
 

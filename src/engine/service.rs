@@ -60,7 +60,7 @@ impl fmt::Debug for Service {
 }
 
 /// What a caller asks for at submit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubmitRequest {
     /// What is done with each row.
     pub operation: Operation,
@@ -88,7 +88,7 @@ pub struct Submission {
 }
 
 /// Which jobs to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
     /// Most jobs to return; 0 for the default.
     pub page_size: usize,
@@ -252,8 +252,7 @@ impl Service {
             return Ok(Cancel { job: before, took_effect: false });
         }
         let engine = self.ready()?;
-        let committed =
-            engine.journal.record(id, decision(CancelJob)).await.map_err(internal)?;
+        let committed = engine.journal.record(id, decision(CancelJob)).await.map_err(internal)?;
         let job = committed.job;
         if job.is_terminal() && !committed.events.is_empty() {
             let (job, store) = (Arc::clone(&job), Arc::clone(&engine.store));
@@ -393,7 +392,7 @@ fn conflict(job: &Job, given: &[u8; 32]) -> Error {
 }
 
 fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn check_request_id(id: &str) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 enum State {
-    Live(Watcher),
+    Live(Box<Watcher>),
     Drained,
     Ended,
 }
@@ -22,7 +22,7 @@ enum State {
 pub(super) fn messages(
     watcher: Watcher,
 ) -> impl Stream<Item = Result<proto::WatchJobResponse, Status>> {
-    stream::unfold(State::Live(watcher), |state| async move {
+    stream::unfold(State::Live(Box::new(watcher)), |state| async move {
         match state {
             State::Live(mut watcher) => Some(match watcher.next().await? {
                 Ok(told) => {

@@ -5,12 +5,13 @@
 
 mod change;
 mod codec;
-pub mod committer;
+mod committer;
 #[cfg(test)]
 mod conformance;
 mod memory;
 mod sled;
 
+pub use committer::{Committed, Decision, Handle, Observer, Submission, start};
 pub use memory::Memory;
 pub use sled::Sled;
 

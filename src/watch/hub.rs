@@ -73,10 +73,7 @@ impl Observer for Hub {
 /// The job after each of the committed events. Where the state before them is not known, only the
 /// newest one: readers that need more find it in the journal.
 fn states_after(feed: Option<&Feed>, committed: &Committed, first: &Event) -> Vec<Arc<Job>> {
-    let mut state = match feed {
-        Some(feed) => Some((**feed.latest.borrow()).clone()),
-        None => None,
-    };
+    let mut state = feed.map(|feed| (**feed.latest.borrow()).clone());
     let mut states = Vec::with_capacity(committed.events.len());
     for event in &committed.events {
         let next = match state.take() {

@@ -6,8 +6,6 @@
 
 mod hub;
 mod replay;
-#[cfg(test)]
-mod tests;
 mod watcher;
 
 pub use hub::Hub;

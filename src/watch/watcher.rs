@@ -79,8 +79,8 @@ impl Watcher {
             Some(live) => Some(Arc::clone(&live.latest.borrow())),
             None => journal.job(id).await.map_err(Error::internal)?,
         };
-        let newest = newest
-            .ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
+        let newest =
+            newest.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
         if after_seq > newest.seq {
             let text = format!("after_seq {after_seq} is above the newest event {}", newest.seq);
             return Err(Error::new(Code::SeqOutOfRange, text));

@@ -46,8 +46,7 @@ async fn a_cancel_while_rows_are_applied_tells_exactly_which_were() {
             assert_eq!(storage.records_processed + storage.processing_errors, ROWS);
         }
         let errors = jobs::errors(&mut client, &job_id).await;
-        let told: Vec<_> =
-            errors.iter().filter(|e| e.kind() == RowErrorKind::Processing).collect();
+        let told: Vec<_> = errors.iter().filter(|e| e.kind() == RowErrorKind::Processing).collect();
         let missing = told.iter().filter(|e| e.message == "Record does not exist").count() as u64;
         let not_applied = told.iter().filter(|e| e.message == "not applied").count() as u64;
         assert_eq!(missing + not_applied, 2 * (ROWS - applied));

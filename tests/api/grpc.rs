@@ -106,13 +106,13 @@ async fn a_file_that_is_no_cvrs_fails_whole_and_the_next_job_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_noticed_while_reading_fails_the_file_before_any_row_is_applied() {
     let dir = tempfile::tempdir().unwrap();
-    let env =
-        [("CVRSD__INTAKE__MAX_ROWS", "100"), ("CVRSD__INTAKE__MAX_LINE_BYTES", "2000")];
+    let env = [("CVRSD__INTAKE__MAX_ROWS", "100"), ("CVRSD__INTAKE__MAX_LINE_BYTES", "2000")];
     let daemon = start(dir.path(), &env);
     let mut client = daemon.jobs().await;
     let at = jobs::run(&mut client, &Upload::zip(Operation::Create, &files::text(1, 0..100))).await;
     assert_eq!(at.outcome(), Outcome::Succeeded);
-    let over = jobs::run(&mut client, &Upload::zip(Operation::Delete, &files::text(1, 0..101))).await;
+    let over =
+        jobs::run(&mut client, &Upload::zip(Operation::Delete, &files::text(1, 0..101))).await;
     assert_eq!(over.outcome(), Outcome::Failed);
     assert_eq!(over.failure.unwrap().code, "CVRS-FILE-ROWS");
     let mut long = files::text(1, 0..3);
@@ -225,8 +225,7 @@ async fn an_upload_out_of_order_is_refused() {
         (vec![header(digest(&[0; 31])), chunk(0, body)], "CVRS-UPLOAD-HEADER"),
     ];
     for (index, (messages, code)) in cases.into_iter().enumerate() {
-        let status =
-            client.submit_delete_job(tokio_stream::iter(messages)).await.unwrap_err();
+        let status = client.submit_delete_job(tokio_stream::iter(messages)).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "case {index}: {status:?}");
         assert_eq!(status.get_details_error_info().unwrap().reason, code, "case {index}");
     }
@@ -242,7 +241,9 @@ async fn jobs_are_listed_newest_first_in_pages() {
     let mut made = Vec::new();
     for n in 0..7 {
         let operation = if n % 2 == 0 { Operation::Create } else { Operation::Delete };
-        made.push(jobs::run(&mut client, &Upload::zip(operation, &files::text(n, 0..2))).await.job_id);
+        made.push(
+            jobs::run(&mut client, &Upload::zip(operation, &files::text(n, 0..2))).await.job_id,
+        );
     }
     made.reverse();
     let mut listed = Vec::new();

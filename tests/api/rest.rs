@@ -57,15 +57,24 @@ async fn the_documented_flow_gives_the_documented_bodies() {
     let zip = files::zip(&text);
     let id = accepted(send(&daemon, Method::POST, "application/zip", zip.clone()).await).await;
     let db = |n, errors: &str, count| {
-        format!(r#"{{"status":"SUCCESS","recordsProcessed":{n},"processingErrorsCount":{count},"processingErrors":[{errors}]}}"#)
+        format!(
+            r#"{{"status":"SUCCESS","recordsProcessed":{n},"processingErrorsCount":{count},"processingErrors":[{errors}]}}"#
+        )
     };
     let body = |id: &str, non_redacted: String, redacted: String| {
-        format!(r#"{{"id":"{id}","status":"COMPLETED","storageResult":{{"NON_REDACTED_DB":{non_redacted},"REDACTED_DB":{redacted}}},"totalRecords":3,"validationErrors":[],"validationErrorsCount":0,"truncated":false}}"#)
+        format!(
+            r#"{{"id":"{id}","status":"COMPLETED","storageResult":{{"NON_REDACTED_DB":{non_redacted},"REDACTED_DB":{redacted}}},"totalRecords":3,"validationErrors":[],"validationErrorsCount":0,"truncated":false}}"#
+        )
     };
     assert_eq!(wait(&daemon, &id, "").await, body(&id, db(3, "", 0), db(3, "", 0)));
     let alias = daemon.url(&format!("/v0/async/cvrs/{id}"));
-    assert_eq!(reqwest::get(alias).await.unwrap().text().await.unwrap(), body(&id, db(3, "", 0), db(3, "", 0)));
-    let id = accepted(send(&daemon, Method::DELETE, "text/plain;charset=UTF-8", text.clone()).await).await;
+    assert_eq!(
+        reqwest::get(alias).await.unwrap().text().await.unwrap(),
+        body(&id, db(3, "", 0), db(3, "", 0))
+    );
+    let id =
+        accepted(send(&daemon, Method::DELETE, "text/plain;charset=UTF-8", text.clone()).await)
+            .await;
     assert_eq!(wait(&daemon, &id, "").await, body(&id, db(3, "", 0), db(3, "", 0)));
     let id = accepted(send(&daemon, Method::DELETE, "application/zip", zip.clone()).await).await;
     let rows = String::from_utf8(text.clone()).unwrap();
@@ -75,7 +84,10 @@ async fn the_documented_flow_gives_the_documented_bodies() {
             .skip(1)
             .map(|row| {
                 let cells: Vec<&str> = row.split('\t').collect();
-                format!(r#""storage={storage} vaxEventID={} recipId={} message=Record does not exist""#, cells[0], cells[3])
+                format!(
+                    r#""storage={storage} vaxEventID={} recipId={} message=Record does not exist""#,
+                    cells[0], cells[3]
+                )
             })
             .collect();
         texts.join(",")
@@ -93,7 +105,8 @@ async fn the_documented_flow_gives_the_documented_bodies() {
 async fn a_failed_file_and_validation_errors_look_as_documented() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = start(dir.path(), &[]);
-    let id = accepted(send(&daemon, Method::DELETE, "text/plain", b"no header\n".to_vec()).await).await;
+    let id =
+        accepted(send(&daemon, Method::DELETE, "text/plain", b"no header\n".to_vec()).await).await;
     let body: Value = serde_json::from_str(&wait(&daemon, &id, "").await).unwrap();
     assert_eq!((&body["totalRecords"], &body["validationErrorsCount"]), (&0.into(), &1.into()));
     let text = body["validationErrors"][0].as_str().unwrap();
@@ -104,7 +117,9 @@ async fn a_failed_file_and_validation_errors_look_as_documented() {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines[1] = files::with_cell(&files::with_cell(&lines[1], 5, ""), 23, "x");
     let ids: Vec<&str> = text.lines().nth(1).unwrap().split('\t').collect();
-    let id = accepted(send(&daemon, Method::POST, "text/plain", lines.join("\r\n").into_bytes()).await).await;
+    let id =
+        accepted(send(&daemon, Method::POST, "text/plain", lines.join("\r\n").into_bytes()).await)
+            .await;
     let body: Value = serde_json::from_str(&wait(&daemon, &id, "").await).unwrap();
     let expected = [("recip_middle_name", "must not be null"), ("cvx", "must be a number")];
     for (n, (field, message)) in expected.into_iter().enumerate() {
@@ -178,12 +193,13 @@ async fn refusals_are_problems_with_codes() {
     let daemon = start(dir.path(), &[("CVRSD__INTAKE__MAX_BODY_BYTES", "100000")]);
     let text = files::text(5, 0..3);
     let zip = files::zip(&text);
+    let large = vec![b'x'; 100_000];
     let bodies: [(&str, &[u8], u16, &str); 6] = [
         ("text/plain", b"", 400, "CVRS-BODY-EMPTY"),
         ("application/zip", &text, 400, "CVRS-ZIP-MALFORMED"),
         ("text/plain", &zip, 415, "CVRS-MEDIA-TYPE-MISMATCH"),
         ("application/json", &zip, 415, "CVRS-MEDIA-TYPE-UNSUPPORTED"),
-        ("text/plain", &[b'x'; 100_000], 413, "CVRS-BODY-TOO-LARGE"),
+        ("text/plain", &large, 413, "CVRS-BODY-TOO-LARGE"),
         ("application/zip", &zip[..zip.len() - 1], 400, "CVRS-ZIP-MALFORMED"),
     ];
     for (media, body, status, code) in bodies {

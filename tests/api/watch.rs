@@ -23,7 +23,8 @@ async fn every_status_is_an_event_and_a_resume_continues_after_seq() {
     let seqs: Vec<u64> = events.iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (2..=job.seq).collect::<Vec<_>>());
     assert!(events.iter().all(|e| e.kind() == Kind::Event && e.coalesced_count == 0));
-    let mut statuses: Vec<Status> = events.iter().map(|e| e.job.as_ref().unwrap().status()).collect();
+    let mut statuses: Vec<Status> =
+        events.iter().map(|e| e.job.as_ref().unwrap().status()).collect();
     statuses.dedup();
     let all = [Status::DeQueued, Status::Validating, Status::Processing, Status::Completed];
     assert_eq!(statuses, all);
@@ -47,7 +48,8 @@ async fn a_live_watch_sees_a_contiguous_run_to_the_end() {
     let daemon = start(dir.path(), &[("CVRSD__ENGINE__CHECKPOINT_ROWS", "500")]);
     let mut client = daemon.jobs().await;
     let text = files::text(1, 0..20_000);
-    let (job_id, _) = jobs::submit(&mut client, &Upload::zip(Operation::Create, &text)).await.unwrap();
+    let (job_id, _) =
+        jobs::submit(&mut client, &Upload::zip(Operation::Create, &text)).await.unwrap();
     let (events, ended) = jobs::watch(&mut client, &job_id, 0).await;
     ended.unwrap();
     assert_eq!(events[0].kind(), Kind::Snapshot);
@@ -74,7 +76,8 @@ async fn a_drain_ends_a_watch_with_its_last_seq_and_a_restart_goes_on() {
     let daemon = start(dir.path(), &env);
     let mut client = daemon.jobs().await;
     let text = files::text(1, 0..30_000);
-    let (job_id, _) = jobs::submit(&mut client, &Upload::zip(Operation::Create, &text)).await.unwrap();
+    let (job_id, _) =
+        jobs::submit(&mut client, &Upload::zip(Operation::Create, &text)).await.unwrap();
     let request = WatchJobRequest { job_id: job_id.clone(), after_seq: 0 };
     let mut stream = client.watch_job(request).await.unwrap().into_inner();
     stream.next().await.unwrap().unwrap();

@@ -19,7 +19,7 @@ use cvrsd::proto::{
 use tonic::transport::Channel;
 
 /// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running daemon; killed when dropped.
 pub struct Daemon {

@@ -41,10 +41,10 @@ impl Model {
             }
             expected.valid += 1;
             let key = cells[0].to_ascii_lowercase();
-            let live = self.live.contains_key(&key);
+            let known = self.live.contains_key(&key);
             let refusal = match operation {
-                Operation::Create if live => Some("Record already exists"),
-                Operation::Update | Operation::Delete if !live => Some("Record does not exist"),
+                Operation::Create if known => Some("Record already exists"),
+                Operation::Update | Operation::Delete if !known => Some("Record does not exist"),
                 _ => None,
             };
             if let Some(text) = refusal {
