@@ -54,6 +54,7 @@ pub struct Engine {
     pub(super) store: Arc<dyn RecordStore>,
     pub(super) spool: Spool,
     pub(super) workspace: Workspace,
+    pub(super) poison: Poison,
     scheduler: Arc<Scheduler>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -86,7 +87,8 @@ impl Engine {
             poison: poison.clone(),
         });
         let workers = start_workers(&worker, &config.engine)?;
-        Ok(Self { journal: handle, hub, store, spool, workspace, scheduler, workers })
+        let poison = poison.clone();
+        Ok(Self { journal: handle, hub, store, spool, workspace, poison, scheduler, workers })
     }
 
     /// Tells running jobs to stop at their next batch and watchers that the daemon drains.

@@ -26,6 +26,7 @@ use crate::{
     intake::{Encoding, Expected, Spool, Upload},
     journal,
     limits::{PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX, PAGE_SCAN_MAX, REQUEST_ID_CHARS_MAX},
+    poison::Poison,
     watch::Watcher,
 };
 
@@ -194,9 +195,10 @@ impl Service {
         };
         let length = content_length.filter(|_| encoding == Encoding::Identity);
         let expected = Expected { length, sha256: request.content_sha256 };
-        let (journal, spool) = (engine.journal.clone(), engine.spool.clone());
+        let (journal, spool, poison) =
+            (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let idle_timeout = self.shared.idle_timeout;
-        Ok(Submit { upload, spec, expected, journal, spool, idle_timeout })
+        Ok(Submit { upload, spec, expected, journal, spool, poison, idle_timeout })
     }
 
     /// The job as it stands.
@@ -319,6 +321,7 @@ pub struct Submit {
     expected: Expected,
     journal: journal::Handle,
     spool: Spool,
+    poison: Poison,
     idle_timeout: Duration,
 }
 
@@ -352,7 +355,11 @@ impl Submit {
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
         let sha256 = received.payload.sha256;
-        received.keep(id).await?;
+        if let Err(error) = received.keep(id).await {
+            // A directory that could not be synced is not asked again.
+            self.poison.trip(format!("the payload of job {id} could not be kept"));
+            return Err(error);
+        }
         let submitted = self.journal.submit(self.spec).await;
         if !matches!(submitted, Ok(journal::Submission::New(_))) {
             let spool = self.spool;
