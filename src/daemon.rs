@@ -1,10 +1,177 @@
-//! Builds the rooms, opens the listeners, runs and drains.
+//! The daemon: builds the rooms, opens the listeners, runs and drains.
 
-use crate::{config::Config, exit::Exit};
+mod listen;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::listen::{Listeners, lock, withdraw};
+use crate::{
+    admin,
+    auth::Authenticator,
+    config::Config,
+    engine::{self, Engine, Parts, Service},
+    exit::Exit,
+    grpc,
+    intake::Spool,
+    journal::{self, Sled},
+    poison::Poison,
+    records, rest,
+    telemetry::{self, Metrics},
+};
+
+/// How often what histograms collected is folded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the daemon ended other than well.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the process exits with.
+    pub exit: Exit,
+    /// One sentence.
+    pub reason: String,
+}
+
+impl Ended {
+    fn new(exit: Exit, reason: impl std::fmt::Display) -> Self {
+        Self { exit, reason: reason.to_string() }
+    }
+}
 
 /// Runs the daemon until a signal or a failure ends it.
-pub async fn run(config: Config) -> Exit {
-    tracing::error!(dir = %config.data.dir.display(), "the daemon is not part of this build");
-    tokio::task::yield_now().await;
-    Exit::Stopped
+///
+/// # Errors
+/// When it could not start, or a store failed.
+pub async fn run(config: &Config) -> Result<(), Ended> {
+    let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
+    telemetry::logging(&config.log).map_err(usage)?;
+    let metrics = telemetry::metrics().map_err(usage)?;
+    let mut signals = Signals::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
+    let dir = config.data.dir.clone();
+    let _lock = tokio::task::spawn_blocking(move || lock(&dir))
+        .await
+        .map_err(|e| Ended::new(Exit::Stopped, e))??;
+    let (listeners, addresses) = Listeners::bind(config).await?;
+    let poison = Poison::default();
+    let service = Service::new(config);
+    let shutdown = CancellationToken::new();
+    let mut faces = listeners.serve(config, &service, &metrics, &poison, &shutdown);
+    let started = {
+        let (config, service, poison) = (config.clone(), service.clone(), poison.clone());
+        tokio::task::spawn_blocking(move || start(&config, &poison).map(|e| service.install(e)))
+    };
+    let ended = tokio::select! {
+        started = started => match started {
+            Ok(Ok(())) => {
+                let dir = &config.data.dir;
+                addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
+                tracing::info!("serving");
+                until_ended(&mut signals, &mut faces, &poison, &metrics).await
+            }
+            Ok(Err(ended)) => Err(ended),
+            Err(panicked) => Err(Ended::new(Exit::Stopped, panicked)),
+        },
+        ended = until_ended(&mut signals, &mut faces, &poison, &metrics) => ended,
+    };
+    if ended.is_ok() {
+        drain(config, &service, &shutdown, &mut faces).await;
+    }
+    withdraw(&config.data.dir);
+    ended
+}
+
+/// Opens the stores and starts the engine over them. Blocks.
+fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
+    let dir = &config.data.dir;
+    let stopped = |e: &dyn std::fmt::Display| Ended::new(Exit::Stopped, e);
+    let journal = Sled::open(&dir.join("journal"), &config.journal).map_err(|e| match e {
+        journal::Error::InUse(_) => Ended::new(Exit::InUse, e),
+        other => stopped(&other),
+    })?;
+    let store = records::embedded::Store::open(&dir.join("records"), &config.records)
+        .map_err(|e| stopped(&e))?;
+    let spool = Spool::open(dir, &config.intake).map_err(|e| stopped(&e))?;
+    let parts = Parts { journal: Arc::new(journal), store: Arc::new(store), spool };
+    Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))
+}
+
+/// Waits for a signal to drain (`Ok`) or for whatever ends the daemon otherwise.
+async fn until_ended(
+    signals: &mut Signals,
+    faces: &mut JoinSet<Result<(), String>>,
+    poison: &Poison,
+    metrics: &Metrics,
+) -> Result<(), Ended> {
+    let mut upkeep = interval(UPKEEP);
+    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            name = signals.next() => {
+                tracing::info!(signal = name, "draining");
+                return Ok(());
+            }
+            reason = poison.tripped() => return Err(Ended::new(Exit::Stopped, reason)),
+            Some(face) = faces.join_next() => {
+                let reason = match face {
+                    Ok(Ok(())) => "a listener ended".to_owned(),
+                    Ok(Err(reason)) => reason,
+                    Err(panicked) => panicked.to_string(),
+                };
+                return Err(Ended::new(Exit::Stopped, reason));
+            }
+            _ = upkeep.tick() => metrics.upkeep(),
+        }
+    }
+}
+
+/// Ends well within `engine.drain_timeout`: no new work, streams get their last message, uploads in
+/// progress may end, running jobs come to a durable point.
+async fn drain(
+    config: &Config,
+    service: &Service,
+    shutdown: &CancellationToken,
+    faces: &mut JoinSet<Result<(), String>>,
+) {
+    let deadline = Instant::now() + config.engine.drain_timeout;
+    service.drain();
+    shutdown.cancel();
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let closed = timeout(left(), async { while faces.join_next().await.is_some() {} }).await;
+    if closed.is_err() {
+        tracing::warn!("connections were still open at the drain timeout");
+        faces.abort_all();
+    }
+    let Some(engine) = service.engine() else { return };
+    match engine.close(deadline).await {
+        Ok(true) => tracing::info!("drained"),
+        Ok(false) => tracing::warn!("a job was still running at the drain timeout; it resumes"),
+        Err(error) => tracing::error!(%error, "the journal did not close well"),
+    }
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
+    }
 }

@@ -67,7 +67,7 @@ codes! {
     BodyLength = "CVRS-BODY-LENGTH", Invalid;
     /// The body's digest is not the announced one.
     BodyDigest = "CVRS-BODY-DIGEST", Invalid;
-    /// No byte came for `intake.idle_timeout`.
+    /// Fewer than `limits::UPLOAD_BYTES_MIN` bytes came within `intake.idle_timeout`.
     BodyTimeout = "CVRS-BODY-TIMEOUT", Timeout;
     /// The connection broke before the body ended.
     BodyAborted = "CVRS-BODY-ABORTED", Invalid;

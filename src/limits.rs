@@ -14,16 +14,31 @@ pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Chunks that wait between a connection and the spool's writer thread.
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
+/// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
+pub const UPLOAD_BYTES_MIN: usize = 1 << 10;
+/// Bytes that a content encoding is undone into at a time.
+pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
+/// How many times `intake.max_body_bytes` an encoded body may have before decoding.
+pub const ENCODED_GROWTH_MAX: u64 = 2;
+/// Entries of a zip's directory that are looked at to say best why it is refused.
+pub const ZIP_ENTRIES_SCANNED: u64 = 64;
 /// Most bytes of text in one block between the inflating and the checking thread.
 pub const TEXT_BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of a zip entry that are read at a time to be inflated.
+pub const INFLATE_INPUT_BYTES: usize = 64 << 10;
 /// Blocks that wait between the inflating and the checking thread.
 pub const TEXT_QUEUE_BLOCKS: usize = 8;
+
+/// Columns of a file's header. Each row costs at least a step for each of them, however short it is.
+pub const HEADER_COLUMNS_MAX: usize = 1_000;
 
 /// Events of a job that are checkpoints. A re-read folds them all, so they stay few; the
 /// interval widens as the job grows.
 pub const CHECKPOINTS_MAX: u32 = 1_000;
 /// Warnings that a job keeps.
 pub const WARNINGS_MAX: usize = 20;
+/// Bytes that they take together; so a job, with all else that it holds, fits a journal value.
+pub const WARNINGS_BYTES_MAX: usize = 1_536;
 /// Characters of one warning or failure sentence.
 pub const SENTENCE_CHARS_MAX: usize = 300;
 
@@ -35,6 +50,8 @@ pub const COMMIT_GROUP_MAX: usize = 512;
 pub const JOURNAL_VALUE_BYTES_MAX: usize = 4 << 10;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
+/// How long the journal's store may take to open before it is given up.
+pub const JOURNAL_OPEN_STALL: Duration = Duration::from_mins(5);
 /// How long an open waits for another process to let go of the directory.
 pub const OPEN_LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -60,11 +77,30 @@ pub const EXPORT_PAGE_BYTES: usize = 64 << 10;
 
 /// Streams that one gRPC connection may hold open.
 pub const GRPC_STREAMS_MAX: u32 = 4_096;
-/// How long an HTTP connection may take to send its request head.
+/// Silence after which a gRPC connection is pinged.
+pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long the answer to a ping may take before the connection is given up.
+pub const GRPC_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that a gRPC client may send ahead on one stream.
+pub const GRPC_STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// Bytes that a gRPC client may send ahead on one connection; far above a stream's, so that one
+/// upload cannot stall the client's other calls.
+pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// How long a connection may take to send its request head, or the first message of an upload.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the rest of a refused body is read and thrown away, so that its sender gets to read
+/// the answer before the connection closes.
+pub const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// After what time callers are asked to poll a job again.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// After what time callers are asked to try again what a quota, a start or a drain refused.
+pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
+/// Bytes of the record store's own journals on disk, above which memtables that hold on to an old
+/// one are written out.
+pub const RECORD_JOURNAL_BYTES: u64 = 128 << 20;
 
 /// How long the command line waits for a connection.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -69,7 +69,8 @@ pub fn logging(log: &Log) -> Result<Level, Error> {
     Ok(Level(handle))
 }
 
-/// Reads a level or a comma-separated list of `target=level`.
+/// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is
+/// built from then tells of warnings only.
 ///
 /// # Errors
 /// When a part is neither. A lone word that is no level would name a target and silence the rest.
@@ -81,7 +82,12 @@ pub fn filter(level: &str) -> Result<EnvFilter, Error> {
             return Err(Error(format!("{part:?} is neither a level nor target=level")));
         }
     }
-    EnvFilter::builder().parse(level).map_err(|e| Error(e.to_string()))
+    let quiet = LevelFilter::WARN;
+    let list = match level.trim().parse::<LevelFilter>() {
+        Ok(own) if own > quiet => format!("{quiet},cvrsd={own}"),
+        _ => level.to_owned(),
+    };
+    EnvFilter::builder().parse(list).map_err(|e| Error(e.to_string()))
 }
 
 /// The metrics of this process.

@@ -1,1 +1,11 @@
-//! To be filled.
+//! The admin face: metrics, probes and `cvrsd.admin.v1.AdminService` on one listener.
+//!
+//! Generated types stop here; [`status`] turns a refusal into a `tonic::Status`.
+
+mod probes;
+mod records;
+mod server;
+mod status;
+
+pub use probes::Probes;
+pub use server::serve;

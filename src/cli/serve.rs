@@ -20,8 +20,5 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref())
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    match daemon::run(config).await {
-        Exit::Done => Ok(()),
-        exit => Err(Failure::new(exit, "")),
-    }
+    daemon::run(&config).await.map_err(|ended| Failure::new(ended.exit, ended.reason))
 }

@@ -1,7 +1,7 @@
 //! The state machine. [`Job::next`] is the only code that writes a status.
 
 use super::{
-    Applied, Ending, Event, EventKind, Failure, Outcome, Status, Submitted, Validated,
+    Applied, Ending, Event, EventKind, Failure, Outcome, PerStorage, Status, Submitted, Validated,
     storage::StorageSet,
 };
 
@@ -206,42 +206,74 @@ impl Job {
 
     fn check(&self, event: &Event) -> Result<(), &'static str> {
         use Status::{Completed, DeQueued, Processing, Queued, Validating};
-        if event.seq != self.seq + 1 {
+        if self.seq.checked_add(1) != Some(event.seq) {
             return Err("its number is not the next one");
         }
         if event.time_us < self.update_time_us {
             return Err("its time is before the last event's");
         }
         let running = matches!(self.status, DeQueued | Validating | Processing);
-        let wrong_status = Err("the status does not take it");
         match (&event.kind, self.status) {
             (_, Completed) => Err("the job is terminal"),
-            (EventKind::DeQueued, Queued)
-            | (EventKind::ValidationStarted, DeQueued)
-            | (EventKind::AttemptStarted, DeQueued | Validating | Processing) => Ok(()),
-            (EventKind::ValidationAdvanced(at), Validating) => check_forward(&self.validated, at),
+            (EventKind::DeQueued, Queued) => Ok(()),
+            (EventKind::AttemptStarted, _) if running => Ok(()),
+            (EventKind::ValidationStarted, DeQueued) => self.check_at_work(),
+            (EventKind::ValidationAdvanced(at), Validating) => {
+                self.check_at_work()?;
+                check_forward(&self.validated, at)
+            }
             (EventKind::ProcessingStarted { validated, .. }, Validating) => {
+                self.check_at_work()?;
                 check_forward(&self.validated, validated)
             }
-            (EventKind::ProcessingAdvanced(at), Processing) => self.check_applied(at),
+            (EventKind::ProcessingAdvanced(at), Processing) => {
+                self.check_at_work()?;
+                self.check_applied(at)
+            }
             (EventKind::CancelRequested, _) if !self.cancel_requested => Ok(()),
-            (EventKind::AttemptFailed { .. } | EventKind::Held(_), _) if running => Ok(()),
+            (EventKind::AttemptFailed { retry_at_us, .. }, _) if running => {
+                self.check_at_work()?;
+                if *retry_at_us > 0 { Ok(()) } else { Err("the time of the retry is not set") }
+            }
+            (EventKind::Held(_), _) if running && !self.held => Ok(()),
             (EventKind::Completed(ending), _) => self.check_ending(ending),
-            _ => wrong_status,
+            _ => Err("the status does not take it"),
         }
     }
 
+    /// After a failed attempt, and while held, nothing moves before the next attempt has started.
+    fn check_at_work(&self) -> Result<(), &'static str> {
+        if self.held || self.retry_at_us.is_some() {
+            return Err("no attempt is running");
+        }
+        Ok(())
+    }
+
     fn check_applied(&self, at: &Applied) -> Result<(), &'static str> {
-        if at.position < self.applied.position {
+        self.check_applied_forward(at)?;
+        check_sums(at, at.position, self.touched())
+    }
+
+    fn check_applied_forward(&self, at: &Applied) -> Result<(), &'static str> {
+        let from = &self.applied;
+        let back = at.position < from.position
+            || at.rows_applied < from.rows_applied
+            || super::Storage::ALL.into_iter().any(|s| {
+                at.processed.get(s) < from.processed.get(s) || at.errors.get(s) < from.errors.get(s)
+            });
+        if back {
             return Err("progress goes back");
         }
         if at.position > self.validated.rows_valid {
             return Err("more rows are applied than are valid");
         }
-        check_sums(at, at.position, self.touched())
+        Ok(())
     }
 
     fn check_ending(&self, ending: &Ending) -> Result<(), &'static str> {
+        if ending.outcome != Outcome::Failed && ending.failure.is_some() {
+            return Err("only a failed job has a failure");
+        }
         match ending.outcome {
             Outcome::Failed if self.applied.position > 0 => Err("rows were already applied"),
             Outcome::Failed if ending.failure.is_none() => Err("a failed job needs its failure"),
@@ -261,30 +293,42 @@ impl Job {
             Outcome::Succeeded | Outcome::Partial if self.status != Status::Processing => {
                 Err("only a job that was processed ends so")
             }
-            outcome => self.check_totals(outcome, ending),
+            Outcome::Cancelled => self.check_totals(ending),
+            Outcome::Succeeded | Outcome::Partial => {
+                self.check_at_work()?;
+                self.check_totals(ending)?;
+                self.check_complete(ending)
+            }
         }
     }
 
     /// Every valid row has exactly one outcome in every storage, or the job must not end.
-    fn check_totals(&self, outcome: Outcome, ending: &Ending) -> Result<(), &'static str> {
-        if ending.validated.rows_valid != self.validated.rows_valid {
-            return Err("the count of valid rows changed");
+    fn check_totals(&self, ending: &Ending) -> Result<(), &'static str> {
+        let (from, to) = (&self.validated, &ending.validated);
+        if (to.rows, to.rows_valid, to.errors) != (from.rows, from.rows_valid, from.errors) {
+            return Err("the counts of validation changed");
         }
-        let valid = if self.spec.validate_only { 0 } else { ending.validated.rows_valid };
-        check_sums(&ending.applied, valid, self.touched())?;
-        let clean = Self::outcome_of(&ending.validated, &ending.applied) == Outcome::Succeeded;
-        match outcome {
-            Outcome::Succeeded if !clean => Err("a job with errors did not succeed"),
-            Outcome::Partial if clean => Err("a job without errors is not partial"),
-            _ => Ok(()),
+        self.check_applied_forward(&ending.applied)?;
+        check_sums(&ending.applied, ending.validated.rows_valid, self.touched())
+    }
+
+    /// A job that was not cut short got to its last row, and its outcome says what it found.
+    fn check_complete(&self, ending: &Ending) -> Result<(), &'static str> {
+        let last = ending.validated.rows_valid;
+        if !self.spec.validate_only && ending.applied.position != last {
+            return Err("not every valid row is done");
         }
+        if ending.outcome != Self::outcome_of(&ending.validated, &ending.applied) {
+            return Err("its outcome is not what its counts say");
+        }
+        Ok(())
     }
 
     /// How a file ends that was processed to its end.
     #[must_use]
     pub fn outcome_of(validated: &Validated, applied: &Applied) -> Outcome {
-        let refused = applied.errors.non_redacted + applied.errors.redacted;
-        if validated.errors == 0 && refused == 0 { Outcome::Succeeded } else { Outcome::Partial }
+        let clean = validated.errors == 0 && applied.errors == PerStorage::default();
+        if clean { Outcome::Succeeded } else { Outcome::Partial }
     }
 
     fn touched(&self) -> StorageSet {
@@ -308,12 +352,20 @@ fn check_forward(from: &Validated, to: &Validated) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// In a storage that the job touches every row is processed or an error, in the other none is; and
+/// a row counts as applied where it took effect in at least one storage.
 fn check_sums(at: &Applied, rows: u64, storages: StorageSet) -> Result<(), &'static str> {
     for storage in super::Storage::ALL {
         let expected = if storages.contains(storage) { rows } else { 0 };
-        if at.processed.get(storage) + at.errors.get(storage) != expected {
+        if at.processed.get(storage).checked_add(*at.errors.get(storage)) != Some(expected) {
             return Err("its counts do not add up");
         }
+    }
+    let PerStorage { non_redacted, redacted } = at.processed;
+    let least = non_redacted.max(redacted);
+    let most = non_redacted.saturating_add(redacted).min(rows);
+    if !(least..=most).contains(&at.rows_applied) {
+        return Err("its count of applied rows does not fit the storages");
     }
     Ok(())
 }

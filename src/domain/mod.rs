@@ -9,6 +9,10 @@ mod job;
 mod operation;
 mod status;
 mod storage;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Applied, Ending, Event, EventKind, MediaType, Payload, Submitted, Validated};
 pub use failure::Failure;

@@ -1,1 +1,25 @@
-//! To be filled.
+//! Running jobs: lanes, workers, recovery, and the service that the faces call.
+//!
+//! ```text
+//!  submit ─► journal ─► committed ─► scheduler ─► worker ─► validate ─► apply ─► complete
+//!                           │            ▲           │
+//!                           ▼            └── done ───┘
+//!                         watch
+//! ```
+//!
+//! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side.
+
+mod command;
+mod records;
+mod recovery;
+mod reports;
+mod runtime;
+mod scheduler;
+mod service;
+mod worker;
+
+pub use crate::activity::ReportRow;
+pub use records::Records;
+pub use reports::ReportReader;
+pub use runtime::{Engine, Error, Parts};
+pub use service::{Cancel, JobPage, ListQuery, Phase, Service, Submission, Submit, SubmitRequest};

@@ -1,1 +1,29 @@
-//! To be filled.
+//! Receiving a body to a spool file, looking into a zip, and streaming lines out of a payload.
+//!
+//! ```text
+//! body ──► Upload ──► writer thread: decode, bound, hash, write, inspect ──► Received ──► keep(id)
+//!                                                                                           │
+//! lines ◄── Lines ◄── reader thread: inflate, bound, checksum ◄── <data>/payloads/<id> ◄────┘
+//! ```
+//!
+//! A refused or broken upload leaves nothing behind: its file removes itself.
+
+mod archive;
+mod digest;
+mod draft;
+mod encoding;
+mod lines;
+mod reader;
+mod spool;
+mod upload;
+mod writer;
+
+pub use digest::digest;
+pub use encoding::Encoding;
+pub use lines::{Line, Lines};
+pub use reader::TextLimits;
+pub use spool::Spool;
+pub use upload::{Expected, Received, Upload, aborted};
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,18 @@
 //! A [`Journal`] stores; the committer (one thread) is the only one that writes to it. It decides on
 //! the newest state, groups, commits, syncs, and only then answers and publishes.
 
+mod change;
+mod codec;
+mod committer;
+#[cfg(test)]
+mod conformance;
+mod memory;
+mod sled;
+
+pub use committer::{Committed, Decision, Handle, Observer, Submission, start};
+pub use memory::Memory;
+pub use sled::Sled;
+
 use std::sync::Arc;
 
 use crate::domain::{Event, IllegalTransition, Job, JobId, Tenant};

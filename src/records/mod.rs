@@ -3,7 +3,11 @@
 //! A store applies batches of one job exactly once: a batch's changes, the rows that it found
 //! without effect, the counters and the job's cursor are one durable transaction.
 
+#[cfg(test)]
+mod conformance;
+pub mod embedded;
 mod entry;
+pub mod memory;
 
 pub use entry::{Batch, Entry, KeyHash, Misses};
 

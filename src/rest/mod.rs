@@ -1,1 +1,20 @@
-//! To be filled.
+//! The REST face: the documented asynchronous paths and ours beside them.
+//!
+//! Its bodies stop here; [`problem`] turns a refusal into `application/problem+json`.
+
+mod errors;
+mod events;
+mod inline;
+mod job;
+mod list;
+mod problem;
+mod request;
+mod routes;
+mod server;
+mod submit;
+mod view;
+
+pub use server::serve;
+
+/// Path of all jobs; one job is below it.
+const JOBS: &str = "/v0/async/cvrs/jobs";

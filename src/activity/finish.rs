@@ -1,0 +1,172 @@
+//! Completing a job's report and its counts.
+
+use std::path::Path;
+
+use roaring::RoaringBitmap;
+
+use super::{
+    Context, Error, Step,
+    apply::lines_after,
+    report::{ReportRow, ReportWriter, checksum, printed},
+    validate::read_header,
+};
+use crate::{
+    cvrs::Miss,
+    domain::{Applied, Ending, Failure, Job, Operation, Outcome, Storage, Validated},
+    error::Code,
+    intake::Lines,
+    records::Misses,
+};
+
+/// What one storage says of a valid row without effect there.
+struct Refusals {
+    storage: Storage,
+    /// Rows whose record was there already, or was not there.
+    missed: RoaringBitmap,
+    /// Rows that a cancel left alone.
+    untouched: RoaringBitmap,
+}
+
+/// Completes the report of a job that was processed, or cancelled while it was, and gives its ending.
+/// Running it again gives the same.
+///
+/// # Errors
+/// As files and store fail.
+pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
+    let job = step.job;
+    let mut applied = step.store.cursor(job.spec.id)?;
+    let mut refusals = Vec::new();
+    if !job.spec.validate_only {
+        refusals = read_refusals(step, &applied, cancelled)?;
+        for refused in &refusals {
+            *applied.errors.get_mut(refused.storage) += refused.untouched.len();
+        }
+    }
+    let path = step.workspace.report(job.spec.id);
+    let mut report = ReportWriter::open(path.clone(), job.validated.report_length)
+        .context("cannot open the report")?;
+    if refusals.iter().any(|r| !r.missed.is_empty() || !r.untouched.is_empty()) {
+        write_refusals(step, &mut report, &refusals)?;
+    }
+    let report_length = report.sync().context("cannot sync the report")?;
+    let report_crc = checksum(&path, report_length).context("cannot read the report")?;
+    let outcome =
+        if cancelled { Outcome::Cancelled } else { Job::outcome_of(&job.validated, &applied) };
+    let validated = Validated { report_length, ..job.validated };
+    Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
+}
+
+/// Makes the report of a job of which nothing was processed: the one error that says why, or none
+/// for a job cancelled before its rows were all validated.
+///
+/// # Errors
+/// As the report cannot be written.
+pub fn fail(report: &Path, failure: Option<Failure>) -> Result<Ending, Error> {
+    let mut writer = ReportWriter::open(report.to_owned(), 0).context("cannot open the report")?;
+    let mut validated = Validated::default();
+    if let Some(failure) = &failure {
+        let row = ReportRow {
+            line: 1,
+            storage: None,
+            vax_event_id: String::new(),
+            recip_id: String::new(),
+            field: String::new(),
+            code: failure.code.as_str().to_owned(),
+            message: failure.message.clone(),
+        };
+        writer.push(&row).context("cannot write the report")?;
+        validated.errors = 1;
+    }
+    let report_length = writer.sync().context("cannot sync the report")?;
+    let report_crc = checksum(report, report_length).context("cannot read the report")?;
+    let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Cancelled };
+    let applied = Applied::default();
+    Ok(Ending { outcome, validated, applied, report_length, report_crc, failure })
+}
+
+fn read_refusals(
+    step: &Step<'_>,
+    applied: &Applied,
+    cancelled: bool,
+) -> Result<Vec<Refusals>, Error> {
+    let mut untouched = RoaringBitmap::new();
+    if cancelled {
+        lines_after(step, applied.position, |line| {
+            untouched.insert(line);
+        })?;
+    }
+    let mut misses: Misses = step.store.misses(step.job.spec.id)?;
+    let storages = step.job.spec.storages.iter();
+    Ok(storages
+        .map(|storage| Refusals {
+            storage,
+            missed: std::mem::take(misses.get_mut(storage)),
+            untouched: untouched.clone(),
+        })
+        .collect())
+}
+
+/// Appends the processing errors, by storage and line. The ids come from the payload, read once: the
+/// first storage's errors go straight into the report, the others' into a file beside it.
+fn write_refusals(
+    step: &Step<'_>,
+    report: &mut ReportWriter,
+    refusals: &[Refusals],
+) -> Result<(), Error> {
+    let spec = &step.job.spec;
+    let dir = step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
+    let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
+    let header = read_header(&mut lines, spec.operation)?;
+    let mut asides = Vec::new();
+    for refused in refusals.iter().skip(1) {
+        let path = dir.join(format!("report-{}", refused.storage));
+        let aside = ReportWriter::open(path.clone(), 0).context("cannot open a report part")?;
+        asides.push((path, aside));
+    }
+    let all = refusals.iter().fold(RoaringBitmap::new(), |all, r| all | &r.missed | &r.untouched);
+    for number in &all {
+        lines.skip_to(u64::from(number))?;
+        let Some(line) = lines.next()? else {
+            let text = format!("the payload ends before line {number}, which was validated");
+            return Err(Error::file(Code::FileDamaged, text));
+        };
+        let vax_event_id = printed(header.event_id(line.bytes));
+        let recip_id = printed(header.recip_id(line.bytes));
+        let parts = std::iter::once(&mut *report).chain(asides.iter_mut().map(|(_, part)| part));
+        for (refused, part) in refusals.iter().zip(parts) {
+            let Some(miss) = refused.verdict(number, spec.operation) else { continue };
+            let row = ReportRow {
+                line: u64::from(number),
+                storage: Some(refused.storage),
+                vax_event_id: vax_event_id.clone(),
+                recip_id: recip_id.clone(),
+                field: String::new(),
+                code: miss.code().to_owned(),
+                message: miss.to_string(),
+            };
+            part.push(&row).context("cannot write the report")?;
+        }
+    }
+    for (path, mut part) in asides {
+        if part.sync().context("cannot sync a report part")? > 0 {
+            report.append_file(&path).context("cannot write the report")?;
+        }
+    }
+    Ok(())
+}
+
+impl Refusals {
+    /// Why this storage refused a line, where it did.
+    fn verdict(&self, line: u32, operation: Operation) -> Option<Miss> {
+        if self.untouched.contains(line) {
+            return Some(Miss::NotApplied);
+        }
+        if !self.missed.contains(line) {
+            return None;
+        }
+        Some(match operation {
+            Operation::Create => Miss::Exists,
+            Operation::Update | Operation::Delete => Miss::Unknown,
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! The error report of a job: one line of TSV for each error, validation errors by line, then
+//! processing errors by storage and line. Ids stand in it as the documented error texts print them.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use super::workspace::open_cut;
+use crate::{cvrs, domain::Storage};
+
+/// One error of a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRow {
+    /// Line in the text file; the header is line 1.
+    pub line: u64,
+    /// The storage of a processing error; `None` for a validation error.
+    pub storage: Option<Storage>,
+    /// `vax_event_id` as the row spells it, cut for printing.
+    pub vax_event_id: String,
+    /// `recip_id` as the row spells it, cut for printing.
+    pub recip_id: String,
+    /// The column of a validation error; empty when the whole row or file is meant.
+    pub field: String,
+    /// Stable code of the rule.
+    pub code: String,
+    /// The documented text.
+    pub message: String,
+}
+
+impl ReportRow {
+    /// First line of a report as people download it.
+    pub const HEADER: &'static str =
+        "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage";
+
+    /// `validation` or `processing`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.storage.is_some() { "processing" } else { "validation" }
+    }
+
+    /// The exact documented error string.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { line, vax_event_id, recip_id, field, message, .. } = self;
+        match self.storage {
+            Some(storage) => cvrs::processing_text(storage, vax_event_id, recip_id, message),
+            None => cvrs::validation_text(*line, vax_event_id, recip_id, field, message),
+        }
+    }
+
+    /// The line of the report, without its end.
+    #[must_use]
+    pub fn tsv(&self) -> String {
+        let storage = self.storage.map_or("", Storage::as_str);
+        let Self { line, vax_event_id, recip_id, field, code, message, .. } = self;
+        let kind = self.kind();
+        format!("{line}\t{kind}\t{storage}\t{vax_event_id}\t{recip_id}\t{field}\t{code}\t{message}")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut cells = text.split('\t');
+        let line = cells.next()?.parse().ok()?;
+        let kind = cells.next()?;
+        let storage = Storage::from_name(cells.next()?);
+        let mut own = || cells.next().map(str::to_owned);
+        let row = Self {
+            line,
+            storage,
+            vax_event_id: own()?,
+            recip_id: own()?,
+            field: own()?,
+            code: own()?,
+            message: own()?,
+        };
+        (cells.next().is_none() && row.kind() == kind).then_some(row)
+    }
+}
+
+/// Appends to a report. The file is made with the first error, so a clean job has none.
+pub struct ReportWriter {
+    path: PathBuf,
+    file: Option<BufWriter<File>>,
+    length: u64,
+}
+
+impl ReportWriter {
+    /// Goes on after the first `length` bytes.
+    pub fn open(path: PathBuf, length: u64) -> io::Result<Self> {
+        let mut writer = Self { path, file: None, length };
+        if writer.path.exists() || length > 0 {
+            writer.file = Some(BufWriter::new(open_cut(&writer.path, length)?));
+        }
+        Ok(writer)
+    }
+
+    pub fn push(&mut self, row: &ReportRow) -> io::Result<()> {
+        self.append(format_args!("{}\n", row.tsv()))
+    }
+
+    /// Appends the lines of another report file.
+    pub fn append_file(&mut self, path: &Path) -> io::Result<()> {
+        let mut from = File::open(path)?;
+        self.length += io::copy(&mut from, self.file()?)?;
+        Ok(())
+    }
+
+    /// Makes everything durable; returns the length of the file.
+    pub fn sync(&mut self) -> io::Result<u64> {
+        if let Some(file) = &mut self.file {
+            file.flush()?;
+            file.get_ref().sync_data()?;
+        }
+        Ok(self.length)
+    }
+
+    fn append(&mut self, line: std::fmt::Arguments<'_>) -> io::Result<()> {
+        let line = line.to_string();
+        self.file()?.write_all(line.as_bytes())?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<&mut BufWriter<File>> {
+        if self.file.is_none() {
+            self.file = Some(BufWriter::new(open_cut(&self.path, self.length)?));
+        }
+        self.file.as_mut().ok_or_else(|| io::Error::other("the report is not open"))
+    }
+}
+
+/// Reads the first `length` bytes of a report.
+#[derive(Debug)]
+pub struct ReportReader {
+    file: Option<io::Take<BufReader<File>>>,
+    line: String,
+}
+
+impl ReportReader {
+    /// Opens the report; one of no bytes needs no file.
+    ///
+    /// # Errors
+    /// When there is no such file or it is shorter.
+    pub fn open(path: &Path, length: u64) -> io::Result<Self> {
+        let mut reader = Self { file: None, line: String::new() };
+        if length > 0 {
+            let file = File::open(path)?;
+            if file.metadata()?.len() < length {
+                return Err(damaged("it is shorter than it was"));
+            }
+            reader.file = Some(BufReader::with_capacity(64 << 10, file).take(length));
+        }
+        Ok(reader)
+    }
+
+    /// The next error, in report order.
+    ///
+    /// # Errors
+    /// When the file cannot be read or a line is not one of ours.
+    pub fn next_row(&mut self) -> io::Result<Option<ReportRow>> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        self.line.clear();
+        if file.read_line(&mut self.line)? == 0 {
+            return Ok(None);
+        }
+        let text = self.line.strip_suffix('\n').ok_or_else(|| damaged("a line has no end"))?;
+        ReportRow::parse(text).map(Some).ok_or_else(|| damaged("a line is not a report line"))
+    }
+}
+
+/// An id as texts show it.
+pub(super) fn printed(id: &[u8]) -> String {
+    let mut text = String::new();
+    cvrs::id_text(id, &mut text);
+    text
+}
+
+/// CRC-32 of the first `length` bytes of a report.
+pub(super) fn checksum(path: &Path, length: u64) -> io::Result<u32> {
+    let mut crc = crc32fast::Hasher::new();
+    if length > 0 {
+        let mut file = File::open(path)?.take(length);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = file.read(&mut buffer)?;
+            let Some(bytes) = buffer.get(..read).filter(|b| !b.is_empty()) else { break };
+            crc.update(bytes);
+        }
+    }
+    Ok(crc.finalize())
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the report is damaged: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(line: u64, storage: Option<Storage>) -> ReportRow {
+        ReportRow {
+            line,
+            storage,
+            vax_event_id: format!("EV{line}"),
+            recip_id: String::new(),
+            field: "cvx".to_owned(),
+            code: "CVRS-ROW-FORMAT".to_owned(),
+            message: "must be a number".to_owned(),
+        }
+    }
+
+    #[test]
+    fn rows_read_back_and_a_resume_cuts_what_was_not_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.tsv");
+        let mut writer = ReportWriter::open(path.clone(), 0).unwrap();
+        writer.push(&row(2, None)).unwrap();
+        let durable = writer.sync().unwrap();
+        writer.push(&row(3, None)).unwrap();
+        writer.sync().unwrap();
+        let mut writer = ReportWriter::open(path.clone(), durable).unwrap();
+        writer.push(&row(4, Some(Storage::Redacted))).unwrap();
+        let length = writer.sync().unwrap();
+        let mut reader = ReportReader::open(&path, length).unwrap();
+        assert_eq!(reader.next_row().unwrap(), Some(row(2, None)));
+        assert_eq!(reader.next_row().unwrap(), Some(row(4, Some(Storage::Redacted))));
+        assert_eq!(reader.next_row().unwrap(), None);
+    }
+
+    #[test]
+    fn a_report_without_errors_has_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.tsv");
+        assert_eq!(ReportWriter::open(path.clone(), 0).unwrap().sync().unwrap(), 0);
+        assert!(!path.exists());
+        assert_eq!(ReportReader::open(&path, 0).unwrap().next_row().unwrap(), None);
+        assert_eq!(checksum(&path, 0).unwrap(), crc32fast::hash(b""));
+    }
+
+    #[test]
+    fn texts_are_the_documented_ones() {
+        assert_eq!(
+            row(8, None).text(),
+            "line#8: vaxEventId=EV8 recipId= field=cvx message=must be a number"
+        );
+        assert_eq!(
+            row(8, Some(Storage::NonRedacted)).text(),
+            "storage=NON_REDACTED_DB vaxEventID=EV8 recipId= message=must be a number"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! Reading the payload once, checking every row, changing nothing.
+
+use std::{io, thread};
+
+use super::{
+    Context, Error, Step,
+    keys::{KeyEntry, KeysWriter},
+    pace::Pace,
+    report::{ReportRow, ReportWriter, printed},
+};
+use crate::{
+    cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
+    domain::{EventKind, Operation, Validated},
+    error::Code,
+    intake::{self, Lines, TextLimits},
+    limits::CHECKPOINTS_MAX,
+};
+
+/// What validation found.
+#[derive(Debug)]
+pub struct Validation {
+    /// Final counts and lengths; both files are durable up to them.
+    pub validated: Validated,
+    /// What was odd about the file.
+    pub warnings: Vec<String>,
+}
+
+/// Checks every row of the payload, from the job's last durable point on. Leaves the keys file and the
+/// report, both durable.
+///
+/// # Errors
+/// [`Error::File`] where the file cannot be read as CVRS or its bytes are not those that were accepted;
+/// [`Error::Stopped`]; or as files, journal and store fail.
+pub fn validate(step: &Step<'_>) -> Result<Validation, Error> {
+    if !step.payload.try_exists().context("cannot look for the payload")? {
+        return Err(Error::file(Code::FileDamaged, "the payload is missing"));
+    }
+    thread::scope(|scope| {
+        // The digest is the only guard of a text payload against damage on disk.
+        let digest = scope.spawn(|| intake::digest(step.payload));
+        let validation = Pass::open(step).and_then(Pass::run);
+        let digest = digest.join().map_err(|_| io::Error::other("the digest thread panicked"));
+        let digest = digest.and_then(|d| d).context("cannot read the payload")?;
+        if digest != step.job.spec.payload.sha256 {
+            let text = "the payload's bytes are not those that were accepted";
+            return Err(Error::file(Code::FileDamaged, text));
+        }
+        validation
+    })
+}
+
+/// One reading of the payload.
+struct Pass<'a> {
+    step: &'a Step<'a>,
+    lines: Lines,
+    header: Header,
+    keys: KeysWriter,
+    report: ReportWriter,
+    at: Validated,
+    pace: Pace,
+}
+
+impl<'a> Pass<'a> {
+    fn open(step: &'a Step<'a>) -> Result<Self, Error> {
+        let (job, at) = (step.job, step.job.validated);
+        let limits = TextLimits {
+            max_inflated_bytes: step.intake.max_inflated_bytes,
+            max_ratio: step.intake.max_ratio,
+            max_line_bytes: step.intake.max_line_bytes,
+        };
+        let mut lines = Lines::open(step.payload, job.spec.payload.media_type, Some(limits))?;
+        let header = read_header(&mut lines, job.spec.operation)?;
+        step.workspace.make_dir(job.spec.id).context("cannot make the job's directory")?;
+        let keys = step.workspace.keys(job.spec.id);
+        let keys = KeysWriter::open(&keys, at.keys_length).context("cannot open the keys file")?;
+        let report = step.workspace.report(job.spec.id);
+        let report =
+            ReportWriter::open(report, at.report_length).context("cannot open the report")?;
+        let engine = step.engine;
+        let pace = Pace::new(
+            engine.checkpoint_rows,
+            engine.checkpoint_interval,
+            job.checkpoints,
+            CHECKPOINTS_MAX / 2,
+            at.rows,
+        );
+        Ok(Self { step, lines, header, keys, report, at, pace })
+    }
+
+    fn run(mut self) -> Result<Validation, Error> {
+        self.check_rows()?;
+        self.sync()?;
+        let most = u64::from(u32::MAX);
+        if self.at.line > most {
+            return Err(Error::file(Code::FileRows, format!("the file has over {most} lines")));
+        }
+        let warnings = self.header.warnings().to_vec();
+        Ok(Validation { validated: self.at, warnings })
+    }
+
+    fn check_rows(&mut self) -> Result<(), Error> {
+        let kind = match self.step.job.spec.operation {
+            Operation::Delete => RowKind::Delete,
+            Operation::Create | Operation::Update => RowKind::Full,
+        };
+        let mut checker = Checker::new(&self.step.job.spec.rules, &self.header, kind);
+        let mut errors = Vec::new();
+        self.at.line = self.at.line.max(1);
+        self.lines.skip_to(self.at.line + 1)?;
+        let mut number = self.at.line;
+        while let Some(line) = self.lines.next()? {
+            self.step.stop.check()?;
+            number = line.number;
+            if is_empty_line(line.bytes) {
+                continue;
+            }
+            if self.at.rows == self.step.intake.max_rows {
+                let most = self.step.intake.max_rows;
+                let text = format!("line {number} is row {}, more than {most}", most + 1);
+                return Err(Error::file(Code::FileRows, text));
+            }
+            errors.clear();
+            checker.check(line.bytes, &mut errors);
+            self.at.rows += 1;
+            self.at.line = number;
+            if errors.is_empty() {
+                self.at.rows_valid += 1;
+                let key = self.step.store.key(self.header.event_id(line.bytes));
+                let line = u32::try_from(number).unwrap_or(u32::MAX);
+                self.keys.push(KeyEntry::new(key, line)).context("cannot write the keys file")?;
+            } else {
+                self.at.errors += errors.len() as u64;
+                report_errors(&mut self.report, &self.header, number, line.bytes, &errors)
+                    .context("cannot write the report")?;
+            }
+            if self.pace.is_due(self.at.rows) {
+                self.sync()?;
+                (self.step.record)(EventKind::ValidationAdvanced(self.at))?;
+                self.pace.took(self.at.rows);
+            }
+        }
+        self.at.line = number;
+        Ok(())
+    }
+
+    /// Makes both files durable and notes their lengths.
+    fn sync(&mut self) -> Result<(), Error> {
+        self.at.keys_length = self.keys.sync().context("cannot sync the keys file")?;
+        self.at.report_length = self.report.sync().context("cannot sync the report")?;
+        Ok(())
+    }
+}
+
+/// The header of the file; what it needs depends on the operation.
+pub(super) fn read_header(lines: &mut Lines, operation: Operation) -> Result<Header, Error> {
+    let need = match operation {
+        Operation::Delete => Need::Key,
+        Operation::Create | Operation::Update => Need::All,
+    };
+    let Some(line) = lines.next()? else {
+        return Err(Error::file(Code::FileEmpty, "the file is empty"));
+    };
+    Header::parse(line.bytes, need).map_err(|e| Error::file(e.code, e.message))
+}
+
+fn report_errors(
+    report: &mut ReportWriter,
+    header: &Header,
+    line: u64,
+    bytes: &[u8],
+    errors: &[RowError],
+) -> io::Result<()> {
+    let vax_event_id = printed(header.event_id(bytes));
+    let recip_id = printed(header.recip_id(bytes));
+    for error in errors {
+        report.push(&ReportRow {
+            line,
+            storage: None,
+            vax_event_id: vax_event_id.clone(),
+            recip_id: recip_id.clone(),
+            field: error.field_name().to_owned(),
+            code: error.reason.code().to_owned(),
+            message: error.reason.to_string(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Metrics, liveness and readiness.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+
+use crate::{
+    engine::{Phase, Service},
+    poison::Poison,
+};
+
+/// What the probes look at beside the service.
+#[derive(Clone)]
+pub struct Probes {
+    /// Renders every metric in the Prometheus text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether the process stops.
+    pub poison: Poison,
+}
+
+impl fmt::Debug for Probes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probes").field("poison", &self.poison).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub service: Service,
+    pub probes: Probes,
+}
+
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, (state.probes.metrics)())
+}
+
+/// 200 unless storage failed and the process stops.
+pub(super) async fn live(extract::State(state): extract::State<State>) -> impl IntoResponse {
+    live_answer(state.probes.poison.is_tripped())
+}
+
+/// 200 only while jobs are taken.
+pub(super) async fn ready(extract::State(state): extract::State<State>) -> impl IntoResponse {
+    ready_answer(state.service.phase(), state.probes.poison.is_tripped())
+}
+
+fn live_answer(poisoned: bool) -> (StatusCode, &'static str) {
+    if poisoned {
+        (StatusCode::SERVICE_UNAVAILABLE, "storage failed\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
+}
+
+fn ready_answer(phase: Phase, poisoned: bool) -> (StatusCode, &'static str) {
+    match phase {
+        _ if poisoned => live_answer(poisoned),
+        Phase::Serving => (StatusCode::OK, "ok\n"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_serving_daemon_that_is_not_poisoned_is_ready() {
+        for phase in [Phase::Starting, Phase::Serving, Phase::Draining] {
+            assert_eq!(ready_answer(phase, true).0, StatusCode::SERVICE_UNAVAILABLE);
+            let expected = if phase == Phase::Serving { 200 } else { 503 };
+            assert_eq!(ready_answer(phase, false).0.as_u16(), expected);
+        }
+    }
+
+    #[test]
+    fn a_poisoned_daemon_is_not_live() {
+        assert_eq!(live_answer(false).0, StatusCode::OK);
+        assert_eq!(live_answer(true).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,59 @@
+//! The admin listener: HTTP/1 for probes, HTTP/2 without TLS for gRPC.
+
+use std::{io, net::SocketAddr};
+
+use axum::{Router, routing::get};
+use axum_server::{Handle, Server, accept::NoDelayAcceptor};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::{
+    probes::{self, Probes, State},
+    records::Admin,
+};
+use crate::{
+    auth::Authenticator, engine::Service, limits::REQUEST_HEAD_TIMEOUT,
+    proto::admin::admin_service_server::AdminServiceServer,
+};
+
+/// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    authenticator: Authenticator,
+    probes: Probes,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let handle = Handle::<SocketAddr>::new();
+    let mut server = Server::<SocketAddr>::from_listener(listener)
+        .acceptor(NoDelayAcceptor::new())
+        .first_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .handle(handle.clone());
+    server.http_builder().http1().header_read_timeout(REQUEST_HEAD_TIMEOUT);
+    let stop = async {
+        shutdown.cancelled().await;
+        handle.graceful_shutdown(None);
+        std::future::pending::<()>().await;
+    };
+    let router = router(service, authenticator, probes);
+    tokio::select! {
+        ended = server.serve(router.into_make_service()) => ended,
+        () = stop => Ok(()),
+    }
+}
+
+fn router(service: Service, authenticator: Authenticator, probes: Probes) -> Router {
+    let admin = AdminServiceServer::new(Admin::new(service.clone(), authenticator));
+    // A plain router below, because tonic's own answers every unknown path with HTTP 200.
+    let grpc = Routes::from(Router::new()).add_service(admin).into_axum_router();
+    Router::new()
+        .route("/metrics", get(probes::metrics))
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .with_state(State { service, probes })
+        .merge(grpc)
+}

@@ -1,0 +1,119 @@
+//! Holds the rows of one file to the rules.
+
+use super::{
+    cells::{cut, trim_spaces, without_cr},
+    column::{Bounds, Column, Facts},
+    date::PartialDate,
+    field::Field,
+    header::Header,
+    reason::Reason,
+    rules::Rules,
+};
+
+/// What the rows of a file stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// Records to create or update: every rule.
+    Full,
+    /// Records to delete: `vax_event_id` must be there; of other cells that are not null, form,
+    /// value set and length count, comparisons of dates do not.
+    Delete,
+}
+
+/// One defect of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowError {
+    /// The column; `None` where the whole row or an ignored column is meant.
+    pub field: Option<Field>,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+impl RowError {
+    /// The column's name; empty where there is none.
+    #[must_use]
+    pub fn field_name(&self) -> &'static str {
+        self.field.map_or("", Field::name)
+    }
+}
+
+/// Checks the rows of one file, one after the other.
+pub struct Checker {
+    columns: Vec<Column>,
+    bounds: Bounds,
+    refusal: Option<usize>,
+    admin_date: Option<usize>,
+    /// Where each column's cell of the row at hand ends.
+    ends: Vec<usize>,
+}
+
+impl Checker {
+    /// A checker for a file with that header. Columns that the header lacks are not checked.
+    #[must_use]
+    pub fn new(rules: &Rules, header: &Header, kind: RowKind) -> Self {
+        let columns: Vec<_> =
+            header.columns().iter().map(|field| Column::new(*field, rules, kind)).collect();
+        Self {
+            bounds: Bounds::new(rules),
+            refusal: header.place(Field::VaxRefusal),
+            admin_date: header.place(Field::AdminDate),
+            ends: vec![0; columns.len()],
+            columns,
+        }
+    }
+
+    /// Appends the row's errors in the order of the file's columns, at most one for each; a row
+    /// without errors is valid.
+    ///
+    /// A row with filled cells beyond the header, or else with bytes that are not UTF-8, has that
+    /// one error. Cells that the row does not have are null.
+    pub fn check(&mut self, line: &[u8], errors: &mut Vec<RowError>) {
+        let line = without_cr(line);
+        cut(line, &mut self.ends);
+        if let Some(error) = self.damage(line) {
+            errors.push(error);
+            return;
+        }
+        let facts = self.facts(line);
+        let mut start = 0;
+        for (column, end) in self.columns.iter().zip(&self.ends) {
+            let cell = line.get(start..*end).unwrap_or_default();
+            start = end + 1;
+            if let Some(reason) = column.fault(cell, &facts, &self.bounds) {
+                errors.push(RowError { field: column.field, reason });
+            }
+        }
+    }
+
+    /// The error of a row whose cells cannot be told apart or read.
+    fn damage(&self, line: &[u8]) -> Option<RowError> {
+        let end = self.ends.last().copied().unwrap_or_default();
+        let beyond = line.get(end..).unwrap_or_default();
+        if beyond.iter().any(|byte| *byte != b'\t') {
+            return Some(RowError { field: None, reason: Reason::Cells(self.columns.len()) });
+        }
+        if line.is_ascii() {
+            return None;
+        }
+        let at = str::from_utf8(line).err()?.valid_up_to();
+        let place = self.ends.partition_point(|end| *end <= at);
+        let field = self.columns.get(place).and_then(|column| column.field);
+        Some(RowError { field, reason: Reason::Utf8 })
+    }
+
+    fn facts(&self, line: &[u8]) -> Facts {
+        let refusal = trim_spaces(self.cell(line, self.refusal));
+        Facts {
+            vaccinated: refusal.eq_ignore_ascii_case(b"NO"),
+            admin_date: PartialDate::parse(self.cell(line, self.admin_date)),
+        }
+    }
+
+    /// The cell at a place of the row that was cut last.
+    fn cell<'a>(&self, line: &'a [u8], place: Option<usize>) -> &'a [u8] {
+        let Some(place) = place else { return b"" };
+        let before = place.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = before.map_or(0, |end| end + 1);
+        self.ends.get(place).and_then(|end| line.get(start..*end)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,138 @@
+//! The lock on the data directory, the listeners and where others find their addresses.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Authenticator, Config, Ended, Exit, Metrics, Poison, Service, admin, grpc, rest};
+use crate::limits::OPEN_LOCK_WAIT;
+
+const LISTEN_FILE: &str = "listen.json";
+
+/// Makes the data directory and takes it for this process alone, until the file is dropped.
+pub(super) fn lock(dir: &Path) -> Result<File, Ended> {
+    let stopped = |e: io::Error| {
+        Ended::new(Exit::Stopped, format_args!("cannot use data directory {}: {e}", dir.display()))
+    };
+    fs::create_dir_all(dir).map_err(stopped)?;
+    let path = dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(stopped)?;
+    let deadline = Instant::now() + OPEN_LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let reason = format!("data directory {} is in use", dir.display());
+                return Err(Ended::new(Exit::InUse, reason));
+            }
+            Err(TryLockError::Error(e)) => return Err(stopped(e)),
+        }
+    }
+}
+
+/// The real addresses of the three listeners.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addresses {
+    grpc: SocketAddr,
+    rest: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// The three listeners, bound.
+pub(super) struct Listeners {
+    grpc: TcpListener,
+    rest: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds all three, or none.
+    pub(super) async fn bind(config: &Config) -> Result<(Self, Addresses), Ended> {
+        let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen).await?;
+        let (rest, rest_address) = bind("rest.listen", config.rest.listen).await?;
+        let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
+        let addresses = Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
+        Ok((Self { grpc, rest, admin }, addresses))
+    }
+
+    /// Serves all three until `shutdown`.
+    pub(super) fn serve(
+        self,
+        config: &Config,
+        service: &Service,
+        metrics: &Metrics,
+        poison: &Poison,
+        shutdown: &CancellationToken,
+    ) -> JoinSet<Result<(), String>> {
+        let authenticator = Authenticator::new(&config.auth);
+        let mut faces = JoinSet::new();
+        let (s, a, t) = (service.clone(), authenticator.clone(), shutdown.clone());
+        let settings = config.grpc.clone();
+        faces.spawn(async move {
+            grpc::serve(self.grpc, s, a, &settings, t).await.map_err(|e| format!("grpc: {e}"))
+        });
+        let (s, a, t) = (service.clone(), authenticator.clone(), shutdown.clone());
+        let settings = config.rest.clone();
+        faces.spawn(async move {
+            rest::serve(self.rest, s, a, &settings, t).await.map_err(|e| format!("rest: {e}"))
+        });
+        let (s, t, metrics) = (service.clone(), shutdown.clone(), metrics.clone());
+        let render = Arc::new(move || metrics.render());
+        let probes = admin::Probes { metrics: render, poison: poison.clone() };
+        faces.spawn(async move {
+            let served = admin::serve(self.admin, s, authenticator, probes, t).await;
+            served.map_err(|e| format!("admin: {e}"))
+        });
+        faces
+    }
+}
+
+impl Addresses {
+    /// Writes where the daemon can be reached, by rename, so that a reader finds all of it or nothing.
+    pub(super) fn announce(&self, dir: &Path) -> io::Result<()> {
+        let Self { grpc, rest, admin } = self;
+        let listen = serde_json::json!({
+            "grpc": grpc.to_string(),
+            "rest": rest.to_string(),
+            "admin": admin.to_string(),
+            "pid": std::process::id(),
+        });
+        let temporary = dir.join(format!("{LISTEN_FILE}.new"));
+        let mut file = File::create(&temporary)?;
+        writeln!(file, "{listen}")?;
+        file.sync_data()?;
+        fs::rename(&temporary, dir.join(LISTEN_FILE))
+    }
+}
+
+/// Removes what [`Addresses::announce`] wrote.
+pub(super) fn withdraw(dir: &Path) {
+    match fs::remove_file(dir.join(LISTEN_FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "cannot remove {LISTEN_FILE}");
+        }
+        _ => {}
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ended> {
+    let failed =
+        |e: io::Error| Ended::new(Exit::Usage, format_args!("{key}: cannot bind {address}: {e}"));
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    tracing::info!(listener = key, address = %bound, "listening");
+    Ok((listener, bound))
+}

@@ -1,0 +1,30 @@
+//! What can be decided about a job, one command a file. Each looks at the newest committed state, on the
+//! committer's thread, and says which events follow; none where there is nothing to do.
+
+mod cancel;
+mod checkpoint;
+mod claim;
+mod complete;
+mod postpone;
+
+pub use cancel::Cancel;
+pub use checkpoint::Checkpoint;
+pub use claim::Claim;
+pub use complete::Complete;
+pub use postpone::{Backoff, Postpone};
+
+use crate::{
+    domain::{EventKind, Job},
+    journal::Decision,
+};
+
+/// A decision about one job.
+pub trait Command: Send + 'static {
+    /// The events that follow.
+    fn apply(self, job: &Job) -> Vec<EventKind>;
+}
+
+/// The command in the form that the journal's committer takes.
+pub fn decision(command: impl Command) -> Decision {
+    Box::new(move |job| command.apply(job))
+}

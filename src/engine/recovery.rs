@@ -1,0 +1,51 @@
+//! What happens at start, before anything is served.
+
+use std::{collections::HashSet, io};
+
+use super::{runtime::Error, scheduler::Scheduler, worker};
+use crate::{
+    activity::Workspace, domain::JobId, intake::Spool, journal, records::RecordStore, watch::Hub,
+};
+
+/// Sweeps what a crash left behind and puts every unfinished job back into its lane.
+///
+/// # Errors
+/// When a directory or a store cannot be read.
+pub fn recover(
+    journal: &dyn journal::Journal,
+    handle: &journal::Handle,
+    store: &dyn RecordStore,
+    spool: &Spool,
+    workspace: &Workspace,
+    scheduler: &Scheduler,
+    hub: &Hub,
+) -> Result<(), Error> {
+    let unfinished = handle.unfinished();
+    let keep: HashSet<JobId> = unfinished.iter().map(|job| job.spec.id).collect();
+    for id in workspace.jobs()? {
+        if keep.contains(&id) {
+            continue;
+        }
+        match journal.job(id)? {
+            Some(job) => worker::cleanup(&job, store, spool, workspace),
+            None => workspace.clear(id)?,
+        }
+    }
+    let orphans = spool.sweep(&keep)?;
+    for job in &unfinished {
+        check_payload(spool, job.spec.id)?;
+        hub.seed(job);
+        scheduler.seed(job);
+    }
+    tracing::info!(jobs = unfinished.len(), orphans, "recovered");
+    Ok(())
+}
+
+/// An accepted payload that is gone is a loss to be told, not a job to be failed quietly: its job
+/// fails with its reason when it runs.
+fn check_payload(spool: &Spool, job: JobId) -> io::Result<()> {
+    if !spool.path(job).try_exists()? {
+        tracing::error!(%job, "the payload of an unfinished job is missing");
+    }
+    Ok(())
+}

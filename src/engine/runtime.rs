@@ -1,0 +1,137 @@
+//! The engine as a whole: built from its parts, started, drained.
+
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use super::{
+    recovery::recover,
+    scheduler::{Class, Scheduler},
+    worker::Worker,
+};
+use crate::{
+    activity::Workspace,
+    config::Config,
+    intake::Spool,
+    journal::{self, Journal},
+    poison::Poison,
+    records::{self, RecordStore},
+    watch::Hub,
+};
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The record store.
+    #[error(transparent)]
+    Records(#[from] records::Error),
+    /// A file or directory.
+    #[error("data directory: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The stores that the engine stands on.
+pub struct Parts {
+    /// Where events go.
+    pub journal: Arc<dyn Journal>,
+    /// Where records live.
+    pub store: Arc<dyn RecordStore>,
+    /// Where bodies go.
+    pub spool: Spool,
+}
+
+/// Running workers over recovered lanes.
+pub struct Engine {
+    pub(super) journal: journal::Handle,
+    pub(super) hub: Arc<Hub>,
+    pub(super) store: Arc<dyn RecordStore>,
+    pub(super) spool: Spool,
+    pub(super) workspace: Workspace,
+    scheduler: Arc<Scheduler>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Verifies the journal, recovers, and starts the workers. Blocks.
+    ///
+    /// # Errors
+    /// When a store is damaged or cannot be read.
+    pub fn start(parts: Parts, config: &Config, poison: &Poison) -> Result<Self, Error> {
+        let Parts { journal: stored, store, spool } = parts;
+        let began = Instant::now();
+        let jobs = stored.verify()?;
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(jobs, elapsed_ms, "journal verified");
+        let workspace = Workspace::open(Path::new(&config.data.dir))?;
+        let scheduler = Arc::new(Scheduler::new(config.engine.express_bytes));
+        let hub = Arc::new(Hub::default());
+        let observers: Vec<Arc<dyn journal::Observer>> = vec![hub.clone(), scheduler.clone()];
+        let handle = journal::start(Arc::clone(&stored), observers, poison.clone())?;
+        recover(&*stored, &handle, &*store, &spool, &workspace, &scheduler, &hub)?;
+        let worker = Arc::new(Worker {
+            scheduler: Arc::clone(&scheduler),
+            journal: handle.clone(),
+            store: Arc::clone(&store),
+            spool: spool.clone(),
+            workspace: workspace.clone(),
+            intake: config.intake.clone(),
+            engine: config.engine.clone(),
+            poison: poison.clone(),
+        });
+        let workers = start_workers(&worker, &config.engine)?;
+        Ok(Self { journal: handle, hub, store, spool, workspace, scheduler, workers })
+    }
+
+    /// Tells running jobs to stop at their next batch and watchers that the daemon drains.
+    pub fn drain(&self) {
+        self.scheduler.drain();
+        self.hub.drain();
+    }
+
+    /// Whether every worker has stopped.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits until every worker has stopped, but not beyond the deadline; then commits what is queued and
+    /// stops the committer. Returns whether all workers had stopped.
+    ///
+    /// # Errors
+    /// When what was queued could not be committed.
+    pub async fn close(&self, deadline: Instant) -> Result<bool, Error> {
+        while !self.is_drained() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let drained = self.is_drained();
+        self.journal.close().await?;
+        Ok(drained)
+    }
+
+    /// Jobs that wait or run.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.scheduler.unfinished()
+    }
+}
+
+fn start_workers(
+    worker: &Arc<Worker>,
+    config: &crate::config::Engine,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let any = (0..config.workers).map(|n| (Class::Any, format!("worker-{n}")));
+    let small = (0..config.express_workers).map(|n| (Class::Small, format!("express-{n}")));
+    any.chain(small)
+        .map(|(class, name)| {
+            let worker = Arc::clone(worker);
+            thread::Builder::new().name(name).spawn(move || worker.serve(class))
+        })
+        .collect()
+}

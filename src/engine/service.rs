@@ -1,0 +1,434 @@
+//! What the faces call. Every call is made for a [`Principal`]; another tenant's job does not exist for it.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::{
+    command::{Cancel as CancelJob, decision},
+    records::Records,
+    reports::ReportReader,
+    runtime::Engine,
+    worker::cleanup,
+};
+use crate::{
+    auth::Principal,
+    clock,
+    config::{self, Config},
+    cvrs::{Profile, Rules},
+    domain::{Job, JobId, MediaType, Operation, Status, Submitted},
+    error::{Code, Error},
+    intake::{Encoding, Expected, Spool, Upload},
+    journal,
+    limits::{PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX, PAGE_SCAN_MAX, REQUEST_ID_CHARS_MAX},
+    watch::Watcher,
+};
+
+/// Whether the daemon takes calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Recovery is not done.
+    Starting,
+    /// Serving.
+    Serving,
+    /// No new work; what runs comes to a durable point.
+    Draining,
+}
+
+/// The jobs of this daemon. A cheap handle.
+#[derive(Clone)]
+pub struct Service {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: OnceLock<Engine>,
+    phase: watch::Sender<Phase>,
+    validation: config::Validation,
+    idle_timeout: Duration,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+/// What a caller asks for at submit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubmitRequest {
+    /// What is done with each row.
+    pub operation: Operation,
+    /// What the body is.
+    pub media_type: MediaType,
+    /// How the body is encoded on the wire.
+    pub encoding: Encoding,
+    /// Check every row, apply none.
+    pub validate_only: bool,
+    /// Idempotency key.
+    pub request_id: Option<String>,
+    /// Announced bytes of the body as sent.
+    pub content_length: Option<u64>,
+    /// Announced SHA-256 of the decoded body.
+    pub content_sha256: Option<[u8; 32]>,
+}
+
+/// The durable answer to a submit.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The job as it stands.
+    pub job: Arc<Job>,
+    /// The idempotency key had made this job before.
+    pub replayed: bool,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Most jobs to return; 0 for the default.
+    pub page_size: usize,
+    /// Where the page before ended; empty for the first page.
+    pub page_token: String,
+    /// Only jobs with this status.
+    pub status: Option<Status>,
+    /// Only jobs with this operation.
+    pub operation: Option<Operation>,
+}
+
+/// A page of jobs, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<Arc<Job>>,
+    /// Token of the next page; empty on the last one.
+    pub next_page_token: String,
+}
+
+/// What a cancel did.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    /// The job after it.
+    pub job: Arc<Job>,
+    /// The job was not terminal: it is cancelled, or ends at its next batch.
+    pub took_effect: bool,
+}
+
+impl Service {
+    /// A service that answers `CVRS-STARTING` until its engine is there.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let shared = Shared {
+            engine: OnceLock::new(),
+            phase: watch::Sender::new(Phase::Starting),
+            validation: config.validation.clone(),
+            idle_timeout: config.intake.idle_timeout,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Serves from now on, over that engine. Only the first call counts.
+    pub fn install(&self, engine: Engine) {
+        if self.shared.engine.set(engine).is_ok() {
+            self.set_phase(Phase::Serving);
+        }
+    }
+
+    /// Takes no new work from now on, ends watches, and tells running jobs to stop.
+    pub fn drain(&self) {
+        self.set_phase(Phase::Draining);
+        if let Some(engine) = self.shared.engine.get() {
+            engine.drain();
+        }
+    }
+
+    /// The engine, once there.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        self.shared.engine.get()
+    }
+
+    /// Whether the daemon takes calls.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.shared.phase.borrow()
+    }
+
+    /// Tells of every change of [`Service::phase`].
+    #[must_use]
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.shared.phase.subscribe()
+    }
+
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// While starting or draining, for a malformed idempotency key, an announced length over the
+    /// bound, or when too many uploads run.
+    pub fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
+        let engine = self.ready()?;
+        if self.phase() == Phase::Draining {
+            return Err(Error::new(Code::Draining, "the daemon is draining"));
+        }
+        if let Some(id) = &request.request_id {
+            check_request_id(id)?;
+        }
+        let SubmitRequest { media_type, encoding, content_length, .. } = request;
+        let upload = engine.spool.begin(media_type, encoding, content_length)?;
+        let received_us = clock::now_us();
+        let spec = Submitted {
+            id: JobId::generate(),
+            tenant: caller.tenant.clone(),
+            operation: request.operation,
+            storages: caller.storages,
+            validate_only: request.validate_only || caller.validate_only,
+            request_id: request.request_id,
+            // Filled in once the body is there.
+            payload: crate::domain::Payload { media_type, length: 0, sha256: [0; 32] },
+            order: 0,
+            rules: rules(&self.shared.validation, received_us),
+        };
+        let length = content_length.filter(|_| encoding == Encoding::Identity);
+        let expected = Expected { length, sha256: request.content_sha256 };
+        let (journal, spool) = (engine.journal.clone(), engine.spool.clone());
+        let idle_timeout = self.shared.idle_timeout;
+        Ok(Submit { upload, spec, expected, journal, spool, idle_timeout })
+    }
+
+    /// The job as it stands.
+    ///
+    /// # Errors
+    /// `CVRS-JOB-NOT-FOUND`, or when the journal cannot be read.
+    pub async fn get(&self, caller: &Principal, id: JobId) -> Result<Arc<Job>, Error> {
+        let job = self.ready()?.journal.job(id).await.map_err(internal)?;
+        let own = job.filter(|job| job.spec.tenant == caller.tenant);
+        own.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))
+    }
+
+    /// A page of the caller's jobs, newest first.
+    ///
+    /// # Errors
+    /// `CVRS-PAGE-TOKEN`, or when the journal cannot be read.
+    pub async fn list(&self, caller: &Principal, query: ListQuery) -> Result<JobPage, Error> {
+        let engine = self.ready()?;
+        let size = if query.page_size == 0 { PAGE_JOBS_DEFAULT } else { query.page_size };
+        let size = size.min(PAGE_JOBS_MAX);
+        let mut below = parse_page_token(&query.page_token)?;
+        let mut page = JobPage::default();
+        let mut seen = 0;
+        loop {
+            let jobs = engine.journal.list(&caller.tenant, below, size).await.map_err(internal)?;
+            let last = jobs.len() < size;
+            for job in jobs {
+                if page.jobs.len() == size || seen == PAGE_SCAN_MAX {
+                    page.next_page_token = below.map_or_else(String::new, |b| b.to_string());
+                    return Ok(page);
+                }
+                seen += 1;
+                below = Some(job.spec.order);
+                let wanted = query.status.is_none_or(|s| s == job.status())
+                    && query.operation.is_none_or(|o| o == job.spec.operation);
+                if wanted {
+                    page.jobs.push(job);
+                }
+            }
+            if last {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Asks a job to stop. A finished job stays as it is.
+    ///
+    /// # Errors
+    /// `CVRS-JOB-NOT-FOUND`, or when the journal fails.
+    pub async fn cancel(&self, caller: &Principal, id: JobId) -> Result<Cancel, Error> {
+        let before = self.get(caller, id).await?;
+        if before.is_terminal() {
+            return Ok(Cancel { job: before, took_effect: false });
+        }
+        let engine = self.ready()?;
+        let committed = engine.journal.record(id, decision(CancelJob)).await.map_err(internal)?;
+        let job = committed.job;
+        if job.is_terminal() && !committed.events.is_empty() {
+            let (job, store) = (Arc::clone(&job), Arc::clone(&engine.store));
+            let (spool, workspace) = (engine.spool.clone(), engine.workspace.clone());
+            tokio::task::spawn_blocking(move || cleanup(&job, &*store, &spool, &workspace));
+        }
+        let took_effect = !job.is_terminal() || !committed.events.is_empty();
+        Ok(Cancel { job, took_effect })
+    }
+
+    /// Follows a job.
+    ///
+    /// # Errors
+    /// `CVRS-JOB-NOT-FOUND`, `CVRS-SEQ-OUT-OF-RANGE`, or when the journal cannot be read.
+    pub async fn watch(
+        &self,
+        caller: &Principal,
+        id: JobId,
+        after_seq: u64,
+    ) -> Result<Watcher, Error> {
+        self.get(caller, id).await?;
+        let engine = self.ready()?;
+        Watcher::start(&engine.hub, &engine.journal, id, after_seq).await
+    }
+
+    /// Reads what is durable of a job's report.
+    ///
+    /// # Errors
+    /// While starting.
+    pub fn report(&self, job: &Job) -> Result<ReportReader, Error> {
+        let path = self.ready()?.workspace.report(job.spec.id);
+        Ok(ReportReader::new(path, job))
+    }
+
+    /// Reads live records back.
+    ///
+    /// # Errors
+    /// While starting.
+    pub fn records(&self) -> Result<Records, Error> {
+        Ok(Records::new(Arc::clone(&self.ready()?.store)))
+    }
+
+    fn ready(&self) -> Result<&Engine, Error> {
+        let engine = self.shared.engine.get();
+        engine.ok_or_else(|| Error::new(Code::Starting, "the daemon is starting"))
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        // A drain is final, also when recovery ends after it began.
+        self.shared.phase.send_if_modified(|current| {
+            let change = *current != Phase::Draining && *current != phase;
+            if change {
+                *current = phase;
+            }
+            change
+        });
+    }
+}
+
+/// An upload on its way to become a job. Dropped, it leaves nothing behind.
+pub struct Submit {
+    upload: Upload,
+    spec: Submitted,
+    expected: Expected,
+    journal: journal::Handle,
+    spool: Spool,
+    idle_timeout: Duration,
+}
+
+impl Submit {
+    /// Takes the next piece of the body.
+    ///
+    /// # Errors
+    /// As soon as the body is known to be refused.
+    pub async fn write(&mut self, data: Bytes) -> Result<(), Error> {
+        self.upload.write(data).await
+    }
+
+    /// How long the sender may be silent.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    /// Ends the body and makes the job; both are durable when this returns. Where the caller goes
+    /// away meanwhile, the job is made or not as a whole, and its idempotency key tells which.
+    ///
+    /// # Errors
+    /// When the body is refused, `CVRS-REQUEST-CONFLICT`, or when a store fails.
+    pub async fn finish(self) -> Result<Submission, Error> {
+        // On a task of its own: a dropped caller must not stop it between payload and journal.
+        tokio::spawn(self.commit()).await.map_err(Error::internal)?
+    }
+
+    async fn commit(mut self) -> Result<Submission, Error> {
+        let received = self.upload.finish(self.expected).await?;
+        let id = self.spec.id;
+        self.spec.payload = received.payload.clone();
+        let sha256 = received.payload.sha256;
+        received.keep(id).await?;
+        let submitted = self.journal.submit(self.spec).await;
+        if !matches!(submitted, Ok(journal::Submission::New(_))) {
+            let spool = self.spool;
+            let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
+            removed.map_err(Error::internal)?.map_err(Error::internal)?;
+        }
+        match submitted.map_err(internal)? {
+            journal::Submission::New(job) => {
+                tracing::info!(
+                    job = %job.spec.id,
+                    tenant = %job.spec.tenant,
+                    operation = %job.spec.operation,
+                    bytes = job.spec.payload.length,
+                    "job accepted"
+                );
+                let operation = job.spec.operation.as_str();
+                metrics::counter!("cvrsd_jobs_submitted_total", "operation" => operation)
+                    .increment(1);
+                Ok(Submission { job, replayed: false })
+            }
+            journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
+            journal::Submission::Conflict(job) => Err(conflict(&job, &sha256)),
+        }
+    }
+}
+
+fn conflict(job: &Job, given: &[u8; 32]) -> Error {
+    let text = format!(
+        "the idempotency key was used for job {} ({}, validate only {}, sha256 {}); this body has sha256 {}",
+        job.spec.id,
+        job.spec.operation,
+        job.spec.validate_only,
+        hex(&job.spec.payload.sha256),
+        hex(given)
+    );
+    Error::new(Code::RequestConflict, text)
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn check_request_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > REQUEST_ID_CHARS_MAX || !id.bytes().all(|b| b.is_ascii_graphic())
+    {
+        let text = "an idempotency key is 1 to 255 visible ascii characters";
+        return Err(Error::new(Code::RequestIdMalformed, text));
+    }
+    Ok(())
+}
+
+fn parse_page_token(token: &str) -> Result<Option<u64>, Error> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |_| Error::new(Code::PageToken, "the page token is not one of ours");
+    token.parse().map(Some).map_err(malformed)
+}
+
+fn rules(config: &config::Validation, received_us: i64) -> Rules {
+    let profile = match config.profile {
+        config::ProfileName::Dch2020 => Profile::Dch2020,
+        config::ProfileName::Dch2021 => Profile::Dch2021,
+    };
+    Rules {
+        profile,
+        admin_date_min: config.admin_date_min,
+        admin_type_max: config.admin_type_max.unwrap_or(profile.admin_type_max()),
+        submission_date: clock::utc_day(received_us),
+        future_tolerance_days: config.future_tolerance_days,
+    }
+}
+
+fn internal(error: journal::Error) -> Error {
+    match error {
+        journal::Error::Poisoned => Error::new(Code::Internal, "the daemon is stopping"),
+        other => Error::internal(other),
+    }
+}

@@ -1,0 +1,135 @@
+//! Where bodies are: `<data>/spool` while they come in, `<data>/payloads` once accepted.
+
+use std::{
+    collections::HashSet,
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::Semaphore;
+
+use super::{
+    Encoding, Upload,
+    draft::sync_directory,
+    writer::{self, Order},
+};
+use crate::{
+    config,
+    domain::{JobId, MediaType},
+    error::{Code, Error},
+};
+
+/// The directory of uploads and payloads. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    incoming: PathBuf,
+    payloads: PathBuf,
+    config: config::Intake,
+    slots: Arc<Semaphore>,
+    next: AtomicU64,
+}
+
+impl Spool {
+    /// Opens the directories, making them where they are missing, and removes every upload that
+    /// a stop cut off. Blocks the thread.
+    ///
+    /// # Errors
+    /// When a directory cannot be made, read or synced.
+    pub fn open(data_dir: &Path, config: &config::Intake) -> io::Result<Self> {
+        let incoming = data_dir.join("spool");
+        let payloads = data_dir.join("payloads");
+        for directory in [&incoming, &payloads] {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        sync_directory(data_dir)?;
+        for file in std::fs::read_dir(&incoming)? {
+            let file = file?;
+            if !file.file_type()?.is_dir() {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+        let slots = Arc::new(Semaphore::new(config.uploads_max.min(Semaphore::MAX_PERMITS)));
+        let next = AtomicU64::new(0);
+        let config = config.clone();
+        Ok(Self { shared: Arc::new(Shared { incoming, payloads, config, slots, next }) })
+    }
+
+    /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one.
+    ///
+    /// # Errors
+    /// `BodyTooLarge` where the announced length already says so, `UploadsExhausted` while
+    /// `intake.uploads_max` others run.
+    pub fn begin(
+        &self,
+        media: MediaType,
+        encoding: Encoding,
+        announced_length: Option<u64>,
+    ) -> Result<Upload, Error> {
+        let config = &self.shared.config;
+        if let Some(length) = announced_length
+            && encoding == Encoding::Identity
+            && length >= config.max_body_bytes
+        {
+            return Err(writer::too_large(config.max_body_bytes));
+        }
+        let slot = Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| {
+            let max = config.uploads_max;
+            Error::new(Code::UploadsExhausted, format!("{max} uploads run already"))
+        })?;
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.shared.incoming.join(format!("{number}.part"));
+        let (commands, reply) =
+            writer::start(Order { path, slot, media, encoding, config: config.clone() })?;
+        Ok(Upload::new(self.clone(), commands, reply, config.idle_timeout))
+    }
+
+    /// Where the payload of a job is.
+    #[must_use]
+    pub fn path(&self, id: JobId) -> PathBuf {
+        self.shared.payloads.join(id.to_string())
+    }
+
+    /// Removes the payload of a job; one that is gone is no error. Blocks the thread.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn remove(&self, id: JobId) -> io::Result<()> {
+        match std::fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes every payload whose job is not in `keep` and returns how many there were. Only for
+    /// the start, before uploads come in. Files that are not named like a job are left alone.
+    /// Blocks the thread.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or a file cannot be removed.
+    pub fn sweep(&self, keep: &HashSet<JobId>) -> io::Result<u64> {
+        let mut removed = 0;
+        for file in std::fs::read_dir(&self.shared.payloads)? {
+            let name = file?.file_name();
+            let Some(id) = name.to_str().and_then(|n| n.parse::<JobId>().ok()) else {
+                tracing::warn!("a file among the payloads is not named like a job");
+                continue;
+            };
+            if !keep.contains(&id) {
+                self.remove(id)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}

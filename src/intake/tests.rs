@@ -1,0 +1,354 @@
+//! Uploads from their first byte to the payload.
+
+use std::{collections::HashSet, io::Write, path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use futures_util::{StreamExt, stream};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::{archive::sample::Sample, *};
+use crate::{
+    config::Intake,
+    domain::{JobId, MediaType},
+    error::{Code, Error},
+    limits::{ENCODED_GROWTH_MAX, SPOOL_QUEUE_CHUNKS, UPLOAD_BYTES_MIN},
+};
+
+const TEXT: &[u8] = b"vax_event_id\nE1\n";
+
+struct Fixture {
+    data: TempDir,
+    spool: Spool,
+}
+
+impl Fixture {
+    fn new(config: &Intake) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let spool = Spool::open(data.path(), config).unwrap();
+        Self { data, spool }
+    }
+
+    fn small(max_body_bytes: u64) -> Self {
+        Self::new(&Intake { max_body_bytes, ..Intake::default() })
+    }
+
+    fn begin(&self, media: MediaType, encoding: Encoding) -> Upload {
+        self.spool.begin(media, encoding, None).unwrap()
+    }
+
+    async fn send(
+        &self,
+        media: MediaType,
+        encoding: Encoding,
+        body: &[u8],
+        expected: Expected,
+    ) -> Result<Received, Error> {
+        let mut upload = self.begin(media, encoding);
+        for chunk in body.chunks(7) {
+            upload.write(Bytes::copy_from_slice(chunk)).await?;
+        }
+        upload.finish(expected).await
+    }
+
+    async fn code(&self, media: MediaType, encoding: Encoding, body: &[u8]) -> Code {
+        self.send(media, encoding, body, Expected::default()).await.unwrap_err().code
+    }
+
+    fn files(&self, directory: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.data.path().join(directory)).unwrap();
+        entries.map(|e| e.unwrap().path()).collect()
+    }
+
+    /// Removal may run on another thread.
+    async fn assert_nothing_is_left(&self) {
+        for _ in 0..500 {
+            if self.files("spool").is_empty() {
+                assert_eq!(self.files("payloads"), Vec::<PathBuf>::new());
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?} is left", self.files("spool"));
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+#[tokio::test]
+async fn a_body_that_is_kept_is_the_payload_of_its_job() {
+    let fixture = Fixture::new(&Intake::default());
+    let zip = Sample::deflated(TEXT).build();
+    for (media, body) in [(MediaType::Text, TEXT), (MediaType::Zip, zip.as_slice())] {
+        for (encoding, sent) in [(Encoding::Identity, body.to_vec()), (Encoding::Gzip, gzip(body))]
+        {
+            let expected = Expected { length: Some(body.len() as u64), sha256: Some(sha256(body)) };
+            let received = fixture.send(media, encoding, &sent, expected).await.unwrap();
+            assert_eq!(received.payload.media_type, media);
+            assert_eq!(received.payload.length, body.len() as u64);
+            assert_eq!(received.payload.sha256, sha256(body));
+            let id = JobId::generate();
+            received.keep(id).await.unwrap();
+            let path = fixture.spool.path(id);
+            assert_eq!(std::fs::read(&path).unwrap(), body);
+            assert_eq!(digest(&path).unwrap(), sha256(body));
+            let mut lines = Lines::open(&path, media, None).unwrap();
+            assert_eq!(lines.next().unwrap().unwrap().bytes, b"vax_event_id");
+        }
+    }
+    assert_eq!(fixture.files("payloads").len(), 4);
+    assert_eq!(fixture.files("spool"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_body_one_byte_below_the_bound_is_taken_and_one_at_it_is_not() {
+    let fixture = Fixture::small(1_000);
+    for (encoding, encode) in
+        [(Encoding::Identity, (|b| b.to_vec()) as fn(&[u8]) -> Vec<u8>), (Encoding::Gzip, gzip)]
+    {
+        let below = encode(&[b'x'; 999]);
+        let received = fixture.send(MediaType::Text, encoding, &below, Expected::default()).await;
+        assert_eq!(received.unwrap().payload.length, 999);
+        let at = encode(&[b'x'; 1_000]);
+        assert_eq!(fixture.code(MediaType::Text, encoding, &at).await, Code::BodyTooLarge);
+    }
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn an_announced_length_at_the_bound_is_refused_at_once() {
+    let fixture = Fixture::small(1_000);
+    let begin = |encoding, length| fixture.spool.begin(MediaType::Text, encoding, Some(length));
+    assert!(begin(Encoding::Identity, 999).is_ok());
+    assert_eq!(begin(Encoding::Identity, 1_000).unwrap_err().code, Code::BodyTooLarge);
+    assert!(begin(Encoding::Gzip, 1_000).is_ok(), "its decoded length is not known yet");
+}
+
+#[tokio::test]
+async fn a_bomb_in_the_content_encoding_is_stopped_early() {
+    let fixture = Fixture::small(10_000);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Gzip);
+    let bomb = Bytes::from(gzip(&vec![0; 64 << 20]));
+    let mut refused = None;
+    for _ in 0..=SPOOL_QUEUE_CHUNKS + 1 {
+        if let Err(error) = upload.write(bomb.clone()).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let refused = refused.expect("the refusal surfaces while more is written");
+    assert_eq!(refused.code, Code::BodyTooLarge);
+    assert_eq!(upload.write(bomb).await.unwrap_err(), refused, "it stays the same");
+    assert_eq!(upload.finish(Expected::default()).await.unwrap_err(), refused);
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn an_encoded_body_that_decodes_to_nothing_ends_too() {
+    let fixture = Fixture::small(100);
+    let member = gzip(b"");
+    let bound = usize::try_from(100 * ENCODED_GROWTH_MAX).unwrap();
+    let fits = member.repeat(bound / member.len());
+    assert_eq!(fixture.code(MediaType::Text, Encoding::Gzip, &fits).await, Code::BodyEmpty);
+    let more = member.repeat(bound / member.len() + 1);
+    assert_eq!(fixture.code(MediaType::Text, Encoding::Gzip, &more).await, Code::BodyTooLarge);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_body_has_its_own_code_and_leaves_nothing() {
+    let fixture = Fixture::new(&Intake { max_ratio: 200, ..Intake::default() });
+    let zip = Sample::deflated(TEXT).build();
+    let gzipped = gzip(TEXT);
+    let ratio = Sample::deflated(&vec![b'x'; 1 << 20]).build();
+    let cases = [
+        (MediaType::Text, Encoding::Identity, b"".to_vec(), Code::BodyEmpty),
+        (MediaType::Zip, Encoding::Identity, b"".to_vec(), Code::BodyEmpty),
+        (MediaType::Text, Encoding::Gzip, b"".to_vec(), Code::BodyEmpty),
+        (MediaType::Text, Encoding::Gzip, gzip(b""), Code::BodyEmpty),
+        (MediaType::Text, Encoding::Gzip, TEXT.to_vec(), Code::EncodingBroken),
+        (MediaType::Text, Encoding::Gzip, gzipped[..9].to_vec(), Code::EncodingBroken),
+        (MediaType::Text, Encoding::Deflate, gzipped, Code::EncodingBroken),
+        (MediaType::Text, Encoding::Identity, zip, Code::MediaTypeMismatch),
+        (MediaType::Zip, Encoding::Identity, TEXT.to_vec(), Code::ZipMalformed),
+        (MediaType::Zip, Encoding::Identity, ratio, Code::ZipRatio),
+    ];
+    for (media, encoding, body, code) in cases {
+        assert_eq!(fixture.code(media, encoding, &body).await, code);
+    }
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn announced_text_over_the_bound_is_refused() {
+    let max = TEXT.len() as u64;
+    let zip = Sample::deflated(TEXT).build();
+    let at = Fixture::new(&Intake { max_inflated_bytes: max, ..Intake::default() });
+    assert!(at.send(MediaType::Zip, Encoding::Identity, &zip, Expected::default()).await.is_ok());
+    let above = Fixture::new(&Intake { max_inflated_bytes: max - 1, ..Intake::default() });
+    assert_eq!(above.code(MediaType::Zip, Encoding::Identity, &zip).await, Code::ZipTooLarge);
+}
+
+#[tokio::test]
+async fn announced_length_and_digest_are_held_against_the_body() {
+    let fixture = Fixture::new(&Intake::default());
+    let send = |expected| fixture.send(MediaType::Text, Encoding::Identity, TEXT, expected);
+    for length in [0, TEXT.len() as u64 - 1, TEXT.len() as u64 + 1] {
+        let refused = send(Expected { length: Some(length), sha256: None }).await.unwrap_err();
+        assert_eq!(refused.code, Code::BodyLength);
+    }
+    let refused = send(Expected { length: None, sha256: Some([0; 32]) }).await.unwrap_err();
+    assert_eq!(refused.code, Code::BodyDigest);
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn dropping_an_upload_or_what_was_received_removes_the_file() {
+    let fixture = Fixture::new(&Intake::default());
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    upload.write(Bytes::from_static(TEXT)).await.unwrap();
+    while fixture.files("spool").is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(upload);
+    fixture.assert_nothing_is_left().await;
+
+    let sent = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default()).await;
+    assert_eq!(fixture.files("spool").len(), 1);
+    drop(sent.unwrap());
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn as_many_uploads_run_at_once_as_there_are_slots() {
+    let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
+    let begin = || fixture.spool.begin(MediaType::Text, Encoding::Identity, None);
+    let (one, mut two) = (begin().unwrap(), begin().unwrap());
+    assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted);
+    two.write(Bytes::from_static(TEXT)).await.unwrap();
+    let two = two.finish(Expected::default()).await.unwrap();
+    assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted, "its file is still there");
+    two.keep(JobId::generate()).await.unwrap();
+    let again = begin().unwrap();
+    drop((one, again));
+    for _ in 0..500 {
+        if fixture.spool.clone().begin(MediaType::Text, Encoding::Identity, None).is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a dropped upload keeps its slot");
+}
+
+#[tokio::test]
+async fn an_upload_that_stalls_is_cut() {
+    let idle_timeout = Duration::from_millis(100);
+    let fixture = Fixture::new(&Intake { idle_timeout, ..Intake::default() });
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let body = stream::iter([Ok(Bytes::from_static(TEXT))]).chain(stream::pending());
+    assert_eq!(upload.pump(body).await.unwrap_err().code, Code::BodyTimeout);
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_is_cut_below_the_bound_and_taken_at_it() {
+    let idle_timeout = Duration::from_millis(800);
+    let fixture = Fixture::new(&Intake { idle_timeout, ..Intake::default() });
+    // The second chunk comes after the first timeout.
+    let trickle = |bytes: usize| {
+        stream::iter(0..2).then(move |_| async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Ok(Bytes::from(vec![b'x'; bytes]))
+        })
+    };
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    upload.pump(trickle(UPLOAD_BYTES_MIN)).await.unwrap();
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let refused = upload.pump(trickle(UPLOAD_BYTES_MIN - 1)).await.unwrap_err();
+    assert_eq!(refused.code, Code::BodyTimeout);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_gives_its_own_error() {
+    let fixture = Fixture::new(&Intake::default());
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let body = stream::iter([Ok(Bytes::from_static(TEXT)), Err(aborted("reset by peer"))]);
+    assert_eq!(upload.pump(body).await.unwrap_err().code, Code::BodyAborted);
+    drop(upload);
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_an_internal_error() {
+    let fixture = Fixture::new(&Intake::default());
+    std::fs::remove_dir(fixture.data.path().join("spool")).unwrap();
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let code = loop {
+        if let Err(error) = upload.write(Bytes::from_static(TEXT)).await {
+            break error.code;
+        }
+    };
+    assert_eq!(code, Code::Internal);
+
+    let fixture = Fixture::new(&Intake::default());
+    let received = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default());
+    let received = received.await.unwrap();
+    std::fs::remove_dir(fixture.data.path().join("payloads")).unwrap();
+    assert_eq!(received.keep(JobId::generate()).await.unwrap_err().code, Code::Internal);
+}
+
+#[tokio::test]
+async fn opening_removes_uploads_and_keeps_payloads() {
+    let fixture = Fixture::new(&Intake::default());
+    let id = JobId::generate();
+    let send = || fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default());
+    send().await.unwrap().keep(id).await.unwrap();
+    let left = send().await.unwrap();
+    std::mem::forget(left); // as a kill does
+    assert_eq!(fixture.files("spool").len(), 1);
+    let folder = fixture.data.path().join("spool/lost+found"); // where it is a mount point
+    std::fs::create_dir(&folder).unwrap();
+    let again = Spool::open(fixture.data.path(), &Intake::default()).unwrap();
+    assert_eq!(fixture.files("spool"), [folder]);
+    assert_eq!(std::fs::read(again.path(id)).unwrap(), TEXT);
+}
+
+#[tokio::test]
+async fn a_sweep_removes_payloads_without_a_job() {
+    let fixture = Fixture::new(&Intake::default());
+    let ids = [JobId::generate(), JobId::generate(), JobId::generate()];
+    for id in ids {
+        std::fs::write(fixture.spool.path(id), TEXT).unwrap();
+    }
+    let stranger = fixture.data.path().join("payloads/README");
+    std::fs::write(&stranger, "not ours").unwrap();
+    let keep = HashSet::from([ids[0], JobId::generate()]);
+    assert_eq!(fixture.spool.sweep(&keep).unwrap(), 2);
+    assert_eq!(fixture.spool.sweep(&keep).unwrap(), 0);
+    assert!(fixture.spool.path(ids[0]).exists());
+    assert!(stranger.exists());
+    fixture.spool.remove(ids[0]).unwrap();
+    fixture.spool.remove(ids[0]).unwrap();
+    assert!(!fixture.spool.path(ids[0]).exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_what_comes_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new(&Intake::default());
+    let id = JobId::generate();
+    let sent = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default()).await;
+    sent.unwrap().keep(id).await.unwrap();
+    let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(fixture.spool.path(id)), 0o600);
+    assert_eq!(mode(fixture.data.path().join("payloads")), 0o700);
+    assert_eq!(mode(fixture.data.path().join("spool")), 0o700);
+}

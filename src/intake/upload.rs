@@ -1,0 +1,165 @@
+//! One body on its way in.
+
+use std::{fmt, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    Spool,
+    draft::Draft,
+    writer::{self, Command, Reply},
+};
+use crate::{
+    domain::{JobId, Payload},
+    error::{Code, Error},
+    limits::UPLOAD_BYTES_MIN,
+};
+
+/// An upload that runs. Dropping it removes what came so far.
+#[derive(Debug)]
+pub struct Upload {
+    spool: Spool,
+    writer: Writer,
+    idle_timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Writer {
+    Running(mpsc::Sender<Command>, oneshot::Receiver<Reply>),
+    Refused(Error),
+}
+
+/// What the sender said of the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Bytes after content decoding.
+    pub length: Option<u64>,
+    /// SHA-256 of those bytes.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// The error of a body whose stream broke. The cause is for the log.
+pub fn aborted(cause: impl fmt::Display) -> Error {
+    tracing::debug!(%cause, "an upload broke off");
+    Error::new(Code::BodyAborted, "the connection broke before the body ended")
+}
+
+impl Upload {
+    pub(super) fn new(
+        spool: Spool,
+        commands: mpsc::Sender<Command>,
+        reply: oneshot::Receiver<Reply>,
+        idle_timeout: Duration,
+    ) -> Self {
+        Self { spool, writer: Writer::Running(commands, reply), idle_timeout }
+    }
+
+    /// Hands over the next bytes; waits while the writer is behind.
+    ///
+    /// # Errors
+    /// A refusal that earlier bytes earned: `BodyTooLarge`, `EncodingBroken`, `Internal`. It
+    /// stays the same from then on.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.send(Command::Chunk(chunk)).await
+    }
+
+    /// Writes a whole stream. Each `intake.idle_timeout` must bring at least
+    /// `limits::UPLOAD_BYTES_MIN` bytes or the end.
+    ///
+    /// # Errors
+    /// Those of [`Upload::write`], `BodyTimeout`, and the stream's own; see [`aborted`].
+    pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
+    where
+        S: Stream<Item = Result<Bytes, Error>>,
+    {
+        let mut body = pin!(body);
+        let mut deadline = Instant::now() + self.idle_timeout;
+        let mut came = 0;
+        loop {
+            let next = timeout_at(deadline, body.next()).await.map_err(|_| self.stalled())?;
+            let Some(chunk) = next else { return Ok(()) };
+            let chunk = chunk?;
+            came += chunk.len();
+            self.write(chunk).await?;
+            if came >= UPLOAD_BYTES_MIN {
+                came = 0;
+                deadline = Instant::now() + self.idle_timeout;
+            }
+        }
+    }
+
+    /// Ends the body, checks it and makes it durable.
+    ///
+    /// # Errors
+    /// Those of [`Upload::write`]; `BodyEmpty`, `BodyLength`, `BodyDigest`; what the inspection
+    /// finds: `MediaTypeMismatch` or one of the `Zip` codes.
+    pub async fn finish(mut self, expected: Expected) -> Result<Received, Error> {
+        self.send(Command::Finish(expected)).await?;
+        let Writer::Running(_, reply) = self.writer else {
+            return Err(Error::internal("an upload ended twice"));
+        };
+        let (payload, draft) = reply.await.map_err(|_| writer_gone())??;
+        Ok(Received { payload, draft, spool: self.spool })
+    }
+
+    async fn send(&mut self, command: Command) -> Result<(), Error> {
+        let error = match &mut self.writer {
+            Writer::Refused(error) => return Err(error.clone()),
+            Writer::Running(commands, reply) => {
+                if commands.send(command).await.is_ok() {
+                    return Ok(());
+                }
+                match reply.await {
+                    Ok(Err(error)) => error,
+                    Ok(Ok(_)) | Err(_) => writer_gone(),
+                }
+            }
+        };
+        self.writer = Writer::Refused(error.clone());
+        Err(error)
+    }
+
+    fn stalled(&self) -> Error {
+        let message =
+            format!("fewer than {UPLOAD_BYTES_MIN} bytes came within {:?}", self.idle_timeout);
+        Error::new(Code::BodyTimeout, message)
+    }
+}
+
+fn writer_gone() -> Error {
+    Error::internal("the writer of an upload stopped")
+}
+
+/// A body that was checked and is on disk. Dropping it removes it again.
+#[derive(Debug)]
+pub struct Received {
+    /// What the receipt says of it.
+    pub payload: Payload,
+    draft: Draft,
+    spool: Spool,
+}
+
+impl Received {
+    /// Makes it the payload of that job, durably. Keeping and committing the job belong into one
+    /// task that a lost connection doesn't drop: a payload without a job stays until the next
+    /// start.
+    ///
+    /// # Errors
+    /// `Internal` where the file or its directory could not be written; nothing is kept then.
+    pub async fn keep(self, id: JobId) -> Result<(), Error> {
+        let Self { draft, spool, .. } = self;
+        let target = spool.path(id);
+        tokio::task::spawn_blocking(move || draft.publish(&target))
+            .await
+            .map_err(|e| Error::internal(format_args!("spool: {e}")))?
+            .map_err(|e| writer::disk(&e))
+    }
+}

@@ -1,0 +1,192 @@
+//! The messages that events and jobs share.
+
+use super::{date, envelope::Fault};
+use crate::{
+    cvrs::{Profile, Rules},
+    domain::{
+        Applied, Failure, JobId, MediaType, Operation, Outcome, Payload, PerStorage, StorageSet,
+        Submitted, Tenant, Validated,
+    },
+    error::Code,
+    proto::storage,
+};
+
+/// The content of the submit event.
+pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
+    storage::Submitted {
+        job_id: spec.id.as_bytes().to_vec(),
+        tenant: spec.tenant.as_str().to_owned(),
+        operation: match spec.operation {
+            Operation::Create => 1,
+            Operation::Update => 2,
+            Operation::Delete => 3,
+        },
+        storages: spec.storages.bits(),
+        validate_only: spec.validate_only,
+        request_id: spec.request_id.clone().unwrap_or_default(),
+        media_type: match spec.payload.media_type {
+            MediaType::Zip => 1,
+            MediaType::Text => 2,
+        },
+        content_length: spec.payload.length,
+        content_sha256: spec.payload.sha256.to_vec(),
+        order: spec.order,
+        rules: Some(rules_to_proto(&spec.rules)),
+    }
+}
+
+/// The content of the submit event of that job.
+pub(super) fn submitted_from_proto(
+    id: JobId,
+    message: storage::Submitted,
+) -> Result<Submitted, Fault> {
+    if message.job_id != id.as_bytes() {
+        return Err("its job id is not that of its key".into());
+    }
+    let sha256 =
+        message.content_sha256.try_into().map_err(|_| "its content digest is not 32 bytes")?;
+    Ok(Submitted {
+        id,
+        tenant: Tenant::new(&message.tenant).map_err(|_| "its tenant is not a name")?,
+        operation: match message.operation {
+            1 => Operation::Create,
+            2 => Operation::Update,
+            3 => Operation::Delete,
+            _ => return Err("its operation is unknown".into()),
+        },
+        storages: StorageSet::from_bits(message.storages).ok_or("a storage is unknown")?,
+        validate_only: message.validate_only,
+        request_id: Some(message.request_id).filter(|r| !r.is_empty()),
+        payload: Payload {
+            media_type: match message.media_type {
+                1 => MediaType::Zip,
+                2 => MediaType::Text,
+                _ => return Err("its media type is unknown".into()),
+            },
+            length: message.content_length,
+            sha256,
+        },
+        order: message.order,
+        rules: rules_from_proto(message.rules.ok_or("its rules are missing")?)?,
+    })
+}
+
+fn rules_to_proto(rules: &Rules) -> storage::Rules {
+    storage::Rules {
+        profile: match rules.profile {
+            Profile::Dch2020 => 1,
+            Profile::Dch2021 => 2,
+        },
+        admin_date_min: date::to_days(rules.admin_date_min),
+        admin_type_max: rules.admin_type_max,
+        submission_date: date::to_days(rules.submission_date),
+        future_tolerance_days: rules.future_tolerance_days,
+    }
+}
+
+fn rules_from_proto(message: storage::Rules) -> Result<Rules, Fault> {
+    let date = |days| date::from_days(days).ok_or("a date of its rules is out of range");
+    Ok(Rules {
+        profile: match message.profile {
+            1 => Profile::Dch2020,
+            2 => Profile::Dch2021,
+            _ => return Err("its profile is unknown".into()),
+        },
+        admin_date_min: date(message.admin_date_min)?,
+        admin_type_max: message.admin_type_max,
+        submission_date: date(message.submission_date)?,
+        future_tolerance_days: message.future_tolerance_days,
+    })
+}
+
+/// A point of validation.
+pub(super) fn validated_to_proto(at: &Validated) -> storage::Validated {
+    storage::Validated {
+        line: at.line,
+        rows: at.rows,
+        rows_valid: at.rows_valid,
+        errors: at.errors,
+        keys_length: at.keys_length,
+        report_length: at.report_length,
+    }
+}
+
+/// A point of validation; it is never left out.
+pub(super) fn validated_from_proto(
+    message: Option<storage::Validated>,
+) -> Result<Validated, Fault> {
+    let at = message.ok_or("its point of validation is missing")?;
+    Ok(Validated {
+        line: at.line,
+        rows: at.rows,
+        rows_valid: at.rows_valid,
+        errors: at.errors,
+        keys_length: at.keys_length,
+        report_length: at.report_length,
+    })
+}
+
+/// A point of applying.
+pub(super) fn applied_to_proto(at: &Applied) -> storage::Applied {
+    let list = |counts: PerStorage<u64>| vec![counts.non_redacted, counts.redacted];
+    storage::Applied {
+        position: at.position,
+        rows_applied: at.rows_applied,
+        processed: list(at.processed),
+        errors: list(at.errors),
+    }
+}
+
+/// A point of applying; it is never left out.
+pub(super) fn applied_from_proto(message: Option<storage::Applied>) -> Result<Applied, Fault> {
+    let at = message.ok_or("its point of applying is missing")?;
+    let counts = |list: &[u64]| match *list {
+        [non_redacted, redacted] => Ok(PerStorage { non_redacted, redacted }),
+        _ => Err("it does not count two storages"),
+    };
+    Ok(Applied {
+        position: at.position,
+        rows_applied: at.rows_applied,
+        processed: counts(&at.processed)?,
+        errors: counts(&at.errors)?,
+    })
+}
+
+/// A code and a sentence.
+pub(super) fn failure_to_proto(failure: &Failure) -> storage::Failure {
+    storage::Failure { code: failure.code.as_str().to_owned(), message: failure.message.clone() }
+}
+
+/// A code and a sentence; the code must be one that this program knows.
+pub(super) fn failure_from_proto(message: storage::Failure) -> Result<Failure, Fault> {
+    let code = Code::from_text(&message.code).ok_or("the code of its failure is unknown")?;
+    Ok(Failure { code, message: message.message })
+}
+
+/// A failure where there must be one.
+pub(super) fn some_failure(message: Option<storage::Failure>) -> Result<Failure, Fault> {
+    failure_from_proto(message.ok_or("its failure is missing")?)
+}
+
+/// The number of an outcome; 0 is none.
+pub(super) fn outcome_to_proto(outcome: Option<Outcome>) -> u32 {
+    match outcome {
+        None => 0,
+        Some(Outcome::Succeeded) => 1,
+        Some(Outcome::Partial) => 2,
+        Some(Outcome::Failed) => 3,
+        Some(Outcome::Cancelled) => 4,
+    }
+}
+
+/// The outcome of that number.
+pub(super) fn outcome_from_proto(number: u32) -> Result<Option<Outcome>, Fault> {
+    Ok(Some(match number {
+        0 => return Ok(None),
+        1 => Outcome::Succeeded,
+        2 => Outcome::Partial,
+        3 => Outcome::Failed,
+        4 => Outcome::Cancelled,
+        _ => return Err("its outcome is unknown".into()),
+    }))
+}

@@ -1,0 +1,210 @@
+//! The way to the committer.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    super::{Error, Journal},
+    Command, Committed, Decision, Submission,
+    live::{self, Shared},
+};
+use crate::{
+    domain::{Event, Job, JobId, Submitted, Tenant},
+    limits::REQUEST_ID_CHARS_MAX,
+    poison::Poison,
+};
+
+/// Reaches the committer and reads what is durable. Cheap to clone. The committer ends when the last
+/// clone is gone.
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    sender: mpsc::Sender<Command>,
+    journal: Arc<dyn Journal>,
+    live: Shared,
+    poison: Poison,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Handle {
+    pub(super) fn new(
+        sender: mpsc::Sender<Command>,
+        journal: Arc<dyn Journal>,
+        live: Shared,
+        poison: Poison,
+        thread: thread::JoinHandle<()>,
+    ) -> Self {
+        let thread = Mutex::new(Some(thread));
+        Self { inner: Arc::new(Inner { sender, journal, live, poison, thread }) }
+    }
+
+    /// Makes a job, or finds the one that the same idempotency key made for the tenant. The committer
+    /// gives `spec.order` and the time. Once queued it is carried out, also where the caller goes away.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failure; [`Error::Storage`] after [`Handle::close`], or where the
+    /// idempotency key is empty or longer than `limits::REQUEST_ID_CHARS_MAX`.
+    pub async fn submit(&self, spec: Submitted) -> Result<Submission, Error> {
+        if let Some(request_id) = &spec.request_id
+            && (request_id.is_empty() || request_id.len() > REQUEST_ID_CHARS_MAX)
+        {
+            let length = request_id.len();
+            return Err(Error::Storage(format!("an idempotency key of {length} bytes")));
+        }
+        let (answer, waiting) = oneshot::channel();
+        self.send(Command::Submit { spec: Box::new(spec), answer }).await?;
+        self.wait(waiting).await
+    }
+
+    /// Adds the events that the decision finds on the job's newest state. Once queued it is carried
+    /// out, also where the caller goes away.
+    ///
+    /// # Errors
+    /// [`Error::NoJob`], [`Error::Illegal`] when an event cannot follow and none was added,
+    /// [`Error::Poisoned`] after a failure, [`Error::Storage`] after [`Handle::close`].
+    pub async fn record(&self, id: JobId, decision: Decision) -> Result<Committed, Error> {
+        let (answer, waiting) = oneshot::channel();
+        self.send(Command::Record { id, decision, answer }).await?;
+        self.wait(waiting).await
+    }
+
+    /// [`Handle::record`] for a thread that is none of the runtime's; panics on one that is. Waits
+    /// also for a commit that hangs, as the process then ends.
+    ///
+    /// # Errors
+    /// As [`Handle::record`].
+    pub fn record_blocking(&self, id: JobId, decision: Decision) -> Result<Committed, Error> {
+        let (answer, waiting) = oneshot::channel();
+        self.check_open()?;
+        let command = Command::Record { id, decision, answer };
+        self.inner.sender.blocking_send(command).map_err(|_| self.closed())?;
+        waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
+    }
+
+    /// The newest committed state of a job that is not terminal, from memory.
+    #[must_use]
+    pub fn live(&self, id: JobId) -> Option<Arc<Job>> {
+        live::read(&self.inner.live).get(id)
+    }
+
+    /// All jobs that are not terminal, in submit order, from memory.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<Arc<Job>> {
+        live::read(&self.inner.live).in_order()
+    }
+
+    /// The newest durable state of a job, terminal or not; `None` where there is no such job.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, Error> {
+        if let Some(job) = self.live(id) {
+            return Ok(Some(job));
+        }
+        let seen = self.read(move |journal| journal.job(id)).await?;
+        Ok(seen.and_then(|job| live::read(&self.inner.live).settle(job)))
+    }
+
+    /// At most `max` durable events of the job with a number above `after_seq`, in order.
+    ///
+    /// # Errors
+    /// [`Error::NoJob`], or when the journal cannot be read.
+    pub async fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, Error> {
+        let durable = self.job(id).await?.ok_or(Error::NoJob(id))?.seq;
+        let mut events = self.read(move |journal| journal.events(id, after_seq, max)).await?;
+        events.retain(|event| event.seq <= durable);
+        Ok(events)
+    }
+
+    /// At most `max` jobs of a tenant in their newest durable state, newest submit first, below that
+    /// place in the order of submits.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn list(
+        &self,
+        tenant: &Tenant,
+        below: Option<u64>,
+        max: usize,
+    ) -> Result<Vec<Arc<Job>>, Error> {
+        // A submit that is not durable yet must neither show nor take a place on the page.
+        let end = live::read(&self.inner.live).published_end();
+        let below = Some(below.map_or(end, |below| below.min(end)));
+        let tenant = tenant.clone();
+        let seen = self.read(move |journal| journal.list(&tenant, below, max)).await?;
+        let live = live::read(&self.inner.live);
+        Ok(seen.into_iter().filter_map(|job| live.settle(job)).collect())
+    }
+
+    /// Finishes what is queued, then ends the committer, which the first caller waits for. Further
+    /// submits and records are refused; reads still work.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the committer failed, before or while it finished.
+    pub async fn close(&self) -> Result<(), Error> {
+        // Refused only where it was closed before, or has failed, which is told below.
+        let _ = self.send(Command::Close).await;
+        let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join());
+            tokio::select! {
+                biased;
+                _ = joined => {}
+                _ = self.inner.poison.tripped() => {}
+            }
+        }
+        if self.inner.poison.is_tripped() { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    /// How many commands the queue still takes.
+    #[cfg(test)]
+    pub(super) fn free_places(&self) -> usize {
+        self.inner.sender.capacity()
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Error> {
+        self.check_open()?;
+        tokio::select! {
+            biased;
+            sent = self.inner.sender.send(command) => sent.map_err(|_| self.closed()),
+            _ = self.inner.poison.tripped() => Err(Error::Poisoned),
+        }
+    }
+
+    /// Waits for the answer, but not for a committer that hangs.
+    async fn wait<T>(&self, waiting: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            answer = waiting => answer.unwrap_or(Err(Error::Poisoned)),
+            _ = self.inner.poison.tripped() => Err(Error::Poisoned),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Journal) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let journal = Arc::clone(&self.inner.journal);
+        tokio::task::spawn_blocking(move || call(&*journal))
+            .await
+            .unwrap_or_else(|_| Err(Error::Storage("a read panicked or was cut off".to_owned())))
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.inner.poison.is_tripped() { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
+    fn closed(&self) -> Error {
+        if self.inner.poison.is_tripped() {
+            return Error::Poisoned;
+        }
+        Error::Storage("the journal is closed".to_owned())
+    }
+}

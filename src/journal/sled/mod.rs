@@ -1,0 +1,197 @@
+//! The embedded journal, on sled 0.34.7, inside a fence.
+//!
+//! sled's flush is no fsync, so every commit ends with our own sync of its file. Its async flush
+//! hangs, its subscriptions block the writer and its ids repeat after a crash: none is used. Every
+//! value carries a checksum of ours; [`verify`] and the [`tip`] find what sled loses silently.
+
+mod hygiene;
+mod keys;
+mod open;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod tip;
+mod trees;
+mod verify;
+
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use ::sled::{Db, IVec};
+
+use super::{Change, Error, Journal, codec};
+use crate::{
+    config,
+    domain::{Event, Job, JobId, Tenant},
+};
+use open::Opened;
+use plan::{Counters, Plan};
+use tip::Tip;
+use trees::Trees;
+
+/// A journal in a directory of its own. One process at a time has it open.
+pub struct Sled {
+    // Dropped in this order: sled writes out what it holds before the lock is given back.
+    trees: Trees,
+    db: Db,
+    file: File,
+    tip: Tip,
+    writer: Mutex<Writer>,
+    _lock: File,
+}
+
+struct Writer {
+    counters: Counters,
+    failed: bool,
+}
+
+impl Sled {
+    /// Opens the journal in that directory, or makes a new one where there is none. Blocks; a
+    /// large journal takes seconds. Does not verify.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process has it, [`Error::Format`] when it is not ours or of
+    /// another version, [`Error::Damaged`] when less is there than was acknowledged, else as reading
+    /// and writing fail.
+    pub fn open(dir: &Path, config: &config::Journal) -> Result<Self, Error> {
+        let Opened { db, file, lock } = open::open(dir, config)?;
+        shielded("open", || {
+            let trees = Trees::existing(&db)?;
+            let counters = trees.counters()?;
+            let tip = Tip::open(dir, counters)?;
+            let writer = Mutex::new(Writer { counters, failed: false });
+            Ok(Self { trees, db, file, tip, writer, _lock: lock })
+        })
+    }
+
+    /// Bytes that it takes on disk.
+    ///
+    /// # Errors
+    /// When its files cannot be looked at.
+    pub fn bytes_on_disk(&self) -> Result<u64, Error> {
+        self.db.size_on_disk().map_err(storage)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_job(&self, id: JobId) -> Result<Option<Job>, Error> {
+        let Some(value) = self.trees.jobs.get(id.as_bytes()).map_err(storage)? else {
+            return Ok(None);
+        };
+        Ok(Some(codec::decode_job(id, &value)?.job))
+    }
+
+    /// The jobs that these index entries name.
+    fn read_jobs(
+        &self,
+        entries: impl Iterator<Item = ::sled::Result<(IVec, IVec)>>,
+    ) -> Result<Vec<Job>, Error> {
+        entries
+            .map(|entry| {
+                let (_, value) = entry.map_err(storage)?;
+                let id = keys::job_id(&value)?;
+                let job = self.read_job(id)?;
+                job.ok_or_else(|| Error::Damaged(format!("job {id} is listed but not there")))
+            })
+            .collect()
+    }
+}
+
+impl Journal for Sled {
+    fn commit(&self, group: &[Change]) -> Result<(), Error> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        shielded("commit", || {
+            let mut writer = self.writer();
+            if writer.failed {
+                return Err(Error::Storage("an earlier commit failed".to_owned()));
+            }
+            let plan = Plan::new(&self.trees, writer.counters, group)?;
+            // Stays so when anything below fails or panics: what is on disk is then unknown.
+            writer.failed = true;
+            self.trees.apply(&plan)?;
+            self.db.flush().map_err(storage)?;
+            self.file.sync_data().map_err(|e| io("sync", &e))?;
+            self.tip.write(plan.counters).map_err(|e| io("write the tip", &e))?;
+            *writer = Writer { counters: plan.counters, failed: false };
+            Ok(())
+        })
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
+        shielded("read", || self.read_job(id))
+    }
+
+    fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, Error> {
+        let Some(first) = after_seq.checked_add(1) else { return Ok(Vec::new()) };
+        shielded("read", || {
+            let range = keys::event(id, first)..=keys::event(id, u64::MAX);
+            let mut events = Vec::new();
+            for (seq, entry) in (first..).zip(self.trees.events.range(range).take(max)) {
+                let (key, value) = entry.map_err(storage)?;
+                if *key != keys::event(id, seq) {
+                    return Err(Error::Damaged(format!("event {seq} of job {id} is missing")));
+                }
+                events.push(codec::decode_event(id, seq, &value)?.event);
+            }
+            Ok(events)
+        })
+    }
+
+    fn find_request(&self, tenant: &Tenant, request_id: &str) -> Result<Option<JobId>, Error> {
+        shielded("read", || {
+            let key = keys::request(tenant, request_id);
+            let value = self.trees.requests.get(key).map_err(storage)?;
+            value.map(|v| keys::job_id(&v)).transpose()
+        })
+    }
+
+    fn unfinished(&self) -> Result<Vec<Job>, Error> {
+        shielded("read", || self.read_jobs(self.trees.unfinished.iter()))
+    }
+
+    fn list(&self, tenant: &Tenant, below: Option<u64>, max: usize) -> Result<Vec<Job>, Error> {
+        shielded("read", || {
+            let end = below.unwrap_or(u64::MAX);
+            let range = keys::tenant(tenant, 0)..keys::tenant(tenant, end);
+            self.read_jobs(self.trees.tenants.range(range).rev().take(max))
+        })
+    }
+
+    fn last_order(&self) -> Result<u64, Error> {
+        Ok(self.writer().counters.last_order)
+    }
+
+    /// As the trait says. Holds commits back while it runs, so it belongs before serving.
+    fn verify(&self) -> Result<u64, Error> {
+        shielded("verify", || {
+            let writer = self.writer();
+            verify::verify(&self.trees, writer.counters)
+        })
+    }
+}
+
+/// Turns a panic of sled into an error: a damaged page makes it panic. What the panic said is left
+/// out, as it may hold stored values.
+fn shielded<T>(what: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(Error::Damaged(format!("sled panicked during {what}"))))
+}
+
+fn storage(error: ::sled::Error) -> Error {
+    match error {
+        ::sled::Error::Corruption { .. } => Error::Damaged(error.to_string()),
+        other => Error::Storage(other.to_string()),
+    }
+}
+
+fn io(what: &str, error: &std::io::Error) -> Error {
+    Error::Storage(format!("{what}: {error}"))
+}

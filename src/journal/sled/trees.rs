@@ -1,0 +1,91 @@
+//! sled's trees and the one transaction over them.
+
+use ::sled::{
+    Db, Transactional, Tree,
+    transaction::{ConflictableTransactionError, TransactionError},
+};
+
+use super::{
+    super::{Error, codec},
+    plan::{Counters, Plan},
+    storage,
+};
+
+const COUNTERS_KEY: &[u8] = b"counters";
+
+/// One handle for each tree.
+pub(super) struct Trees {
+    /// Job id to job and head hash.
+    pub(super) jobs: Tree,
+    /// Job id and number to event.
+    pub(super) events: Tree,
+    /// Tenant and idempotency key to job id.
+    pub(super) requests: Tree,
+    /// Tenant and place in the order of submits to job id.
+    pub(super) tenants: Tree,
+    /// Place in the order of submits to job id, of jobs that are not terminal.
+    pub(super) unfinished: Tree,
+    /// The counters of the whole journal.
+    pub(super) meta: Tree,
+}
+
+impl Trees {
+    const NAMES: [&str; 6] = ["jobs", "events", "requests", "tenants", "unfinished", "meta"];
+
+    /// The trees of a new journal, with counters at zero.
+    pub(super) fn create(db: &Db) -> Result<Self, Error> {
+        let trees = Self::open(db)?;
+        trees.meta.insert(COUNTERS_KEY, Counters::default().encode()).map_err(storage)?;
+        Ok(trees)
+    }
+
+    /// The trees of a journal that was made before: a tree that is missing now was lost.
+    pub(super) fn existing(db: &Db) -> Result<Self, Error> {
+        let names = db.tree_names();
+        match Self::NAMES.iter().find(|n| !names.iter().any(|name| name == n.as_bytes())) {
+            Some(missing) => Err(Error::Damaged(format!("tree {missing} is missing"))),
+            None => Self::open(db),
+        }
+    }
+
+    fn open(db: &Db) -> Result<Self, Error> {
+        let [jobs, events, requests, tenants, unfinished, meta] =
+            Self::NAMES.map(|name| db.open_tree(name).map_err(storage));
+        Ok(Self {
+            jobs: jobs?,
+            events: events?,
+            requests: requests?,
+            tenants: tenants?,
+            unfinished: unfinished?,
+            meta: meta?,
+        })
+    }
+
+    /// The stored counters.
+    pub(super) fn counters(&self) -> Result<Counters, Error> {
+        let value = self.meta.get(COUNTERS_KEY).map_err(storage)?;
+        let value = value.ok_or_else(|| Error::Damaged("the counters are missing".to_owned()))?;
+        codec::decode_counters(&value).map(Counters::from_numbers)
+    }
+
+    /// Stores all of the plan in one transaction. Jobs and events come first, as a reader of the
+    /// other trees may look while sled writes them one after the other.
+    pub(super) fn apply(&self, plan: &Plan) -> Result<(), Error> {
+        let all =
+            (&self.jobs, &self.events, &self.requests, &self.tenants, &self.unfinished, &self.meta);
+        let counters = plan.counters.encode();
+        all.transaction(|(jobs, events, requests, tenants, unfinished, meta)| {
+            jobs.apply_batch(&plan.jobs)?;
+            events.apply_batch(&plan.events)?;
+            requests.apply_batch(&plan.requests)?;
+            tenants.apply_batch(&plan.tenants)?;
+            unfinished.apply_batch(&plan.unfinished)?;
+            meta.insert(COUNTERS_KEY, counters.as_slice())?;
+            Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+        })
+        .map_err(|error| match error {
+            TransactionError::Abort(never) => match never {},
+            TransactionError::Storage(error) => storage(error),
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Random batches: the embedded store must say and hold what the model does.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::support::*;
+use crate::{
+    domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
+    records::{Batch, Entry, Misses, RecordStore},
+};
+
+/// Ids that fold to few keys, so that rows meet.
+const IDS: [&str; 14] =
+    ["a", "A", "b", "B", "c", "d", "D", "e", "f", "g", "G", "h", "i", "averylongidentifier"];
+const TENANTS: [&str; 2] = ["one", "two"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A batch of a job; the number names one of the job's rows in `JOBS`.
+    Apply {
+        job: usize,
+        ids: Vec<usize>,
+    },
+    Forget {
+        job: usize,
+    },
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+struct Spec {
+    tenant: usize,
+    operation: Operation,
+    storages: StorageSet,
+}
+
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    let storages = prop::sample::select(vec![
+        StorageSet::ALL,
+        StorageSet::ALL,
+        set(&[FULL]),
+        set(&[REDACTED]),
+        StorageSet::EMPTY,
+    ]);
+    let spec = (0..TENANTS.len(), prop::sample::select(Operation::ALL.to_vec()), storages);
+    vec(spec.prop_map(|(tenant, operation, storages)| Spec { tenant, operation, storages }), 6)
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let apply = (0..6_usize, vec(0..IDS.len(), 0..24));
+    let step = prop_oneof![
+        12 => apply.prop_map(|(job, ids)| Step::Apply { job, ids }),
+        1 => (0..6_usize).prop_map(|job| Step::Forget { job }),
+        1 => Just(Step::Reopen),
+    ];
+    vec(step, 1..24)
+}
+
+/// What a caller can see of a store.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    cursors: Vec<Applied>,
+    misses: Vec<Misses>,
+    counts: Vec<(Tenant, Storage, u64)>,
+    exports: Vec<Vec<Vec<u8>>>,
+    one_by_one: Vec<Option<Vec<u8>>>,
+}
+
+fn seen(store: &impl RecordStore, jobs: &[JobId]) -> Seen {
+    let places: Vec<(Tenant, Storage)> =
+        TENANTS.iter().flat_map(|name| Storage::ALL.map(|s| (tenant(name), s))).collect();
+    let get = |(tenant, storage): &(Tenant, Storage), id: &str| {
+        store.get(tenant, *storage, id.as_bytes()).unwrap()
+    };
+    Seen {
+        cursors: jobs.iter().map(|job| store.cursor(*job).unwrap()).collect(),
+        misses: jobs.iter().map(|job| store.misses(*job).unwrap()).collect(),
+        counts: store.counts(None).unwrap(),
+        exports: places.iter().map(|(tenant, s)| export(store, tenant, *s)).collect(),
+        one_by_one: places.iter().flat_map(|at| IDS.map(|id| get(at, id))).collect(),
+    }
+}
+
+fn apply(store: &impl RecordStore, job: JobId, spec: &Spec, mark: &str, ids: &[usize]) {
+    let rows: Vec<Vec<u8>> = ids.iter().map(|id| row(IDS[*id], mark)).collect();
+    let position = store.cursor(job).unwrap().position;
+    let lines = u32::try_from(position).unwrap() + 2..;
+    let entries: Vec<Entry<'_>> = ids
+        .iter()
+        .zip(&rows)
+        .zip(lines)
+        .map(|((id, row), line)| Entry { key: store.key(IDS[*id].as_bytes()), line, row })
+        .collect();
+    let (operation, storages) = (spec.operation, spec.storages);
+    let tenant = tenant(TENANTS[spec.tenant]);
+    let batch = Batch { job, tenant: &tenant, operation, storages, position, entries: &entries };
+    store.apply(&batch).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_embedded_store_agrees_with_the_model(specs in specs(), steps in steps()) {
+        let (model, embedded) = (Model::default(), Embedded::default());
+        let jobs: Vec<JobId> = specs.iter().map(|_| JobId::generate()).collect();
+        let expected = model.open();
+        let mut store = Some(embedded.open());
+        for (number, step) in steps.iter().enumerate() {
+            let open = store.take().unwrap_or_else(|| embedded.open());
+            match step {
+                Step::Apply { job, ids } => {
+                    let mark = number.to_string();
+                    apply(&expected, jobs[*job], &specs[*job], &mark, ids);
+                    apply(&open, jobs[*job], &specs[*job], &mark, ids);
+                }
+                Step::Forget { job } => {
+                    expected.forget(jobs[*job]).unwrap();
+                    open.forget(jobs[*job]).unwrap();
+                }
+                Step::Reopen => {
+                    drop(open);
+                    continue;
+                }
+            }
+            prop_assert_eq!(seen(&expected, &jobs), seen(&open, &jobs));
+            store = Some(open);
+        }
+        drop(store);
+        prop_assert_eq!(seen(&expected, &jobs), seen(&embedded.open(), &jobs));
+    }
+}

@@ -1,0 +1,109 @@
+//! Records in the data directory, on fjall, with deletion vectors.
+//!
+//! Rows are appended and never changed; which of them are live is told by bitmaps, one set of
+//! blocks for each storage. A delete clears bits and writes nothing else, which is why it is fast.
+
+mod apply;
+mod blocks;
+mod codec;
+mod keys;
+mod lookup;
+mod read;
+mod spaces;
+mod tail;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+use std::{hash::Hasher, ops::ControlFlow, path::Path};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use self::{
+    spaces::Spaces,
+    tenants::{Lanes, NOBODY, Numbers},
+};
+use super::{Batch, Error, KeyHash, Misses, RecordStore};
+use crate::{
+    config,
+    domain::{Applied, JobId, Storage, Tenant},
+};
+
+/// The embedded record store. One process has it open.
+pub struct Store {
+    spaces: Spaces,
+    hasher: SipHasher13,
+    numbers: Numbers,
+    lanes: Lanes,
+}
+
+impl Store {
+    /// Opens the store in `dir`; makes an empty one where `dir` is missing or empty. The sizes of
+    /// memtables are those of the configuration that the store was made with.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when another process has it open or it cannot be read or written;
+    /// [`Error::Damaged`] when it is of another version or does not read back.
+    pub fn open(dir: &Path, config: &config::Records) -> Result<Self, Error> {
+        let spaces = Spaces::open(dir, config)?;
+        let hasher = SipHasher13::new_with_key(&spaces.hash_key()?);
+        let mut greatest = NOBODY.number;
+        for tenant in spaces.tenants(&spaces.db.snapshot()) {
+            greatest = greatest.max(tenant?.1.number);
+        }
+        let (numbers, lanes) = (Numbers::above(greatest), Lanes::default());
+        Ok(Self { spaces, hasher, numbers, lanes })
+    }
+}
+
+impl RecordStore for Store {
+    fn key(&self, vax_event_id: &[u8]) -> KeyHash {
+        let mut hasher = self.hasher;
+        let mut folded = [0; 64];
+        for part in vax_event_id.chunks(folded.len()) {
+            let (folded, _) = folded.split_at_mut(part.len());
+            folded.copy_from_slice(part);
+            folded.make_ascii_lowercase();
+            hasher.write(folded);
+        }
+        KeyHash(hasher.finish128().as_u128().to_be_bytes())
+    }
+
+    fn cursor(&self, job: JobId) -> Result<Applied, Error> {
+        self.spaces.cursor(job)
+    }
+
+    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+        apply::apply(self, batch)
+    }
+
+    fn misses(&self, job: JobId) -> Result<Misses, Error> {
+        self.spaces.misses(job)
+    }
+
+    fn forget(&self, job: JobId) -> Result<(), Error> {
+        self.spaces.forget(job)
+    }
+
+    fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
+        self.spaces.counts(tenant)
+    }
+
+    fn get(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        vax_event_id: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.spaces.get(tenant, storage, vax_event_id, self.key(vax_event_id))
+    }
+
+    fn export(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.spaces.export(tenant, storage, visit)
+    }
+}

@@ -1,0 +1,242 @@
+//! The keyspaces: making them, opening them, and committing to them.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
+    config::{BlockSizePolicy, FilterPolicy},
+};
+
+use super::{tail::cut_torn_batch, tenants::State};
+use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
+
+/// Layout of the keyspaces; another one is refused.
+const FORMAT: &[u8] = b"cvrsd records 1";
+/// What the meta keyspace holds beside tenants.
+const FORMAT_KEY: &[u8] = b"format";
+const HASH_KEY: &[u8] = b"hash-key";
+const TENANT_PREFIX: &[u8] = b"tenant/";
+/// Where fjall says of which version a database is; written last when it makes one.
+const FJALL_MARKER: &str = "version";
+/// Workers of fjall: one flushes, one compacts.
+const WORKERS: usize = 1;
+/// How often a full flush queue is looked at.
+const FLUSH_POLL: Duration = Duration::from_millis(1);
+
+/// The database with its keyspaces.
+pub(super) struct Spaces {
+    pub(super) db: Database,
+    /// Format, hash key and tenants.
+    pub(super) meta: Keyspace,
+    /// (tenant, row number) to the row as received.
+    pub(super) rows: Keyspace,
+    /// (tenant, key hash) to the newest row number of each storage.
+    pub(super) index: Keyspace,
+    /// (tenant, storage, block) to the bitmap of its live rows.
+    pub(super) live: Keyspace,
+    /// (job, storage, block) to the bitmap of rows that the job created or deleted.
+    pub(super) effects: Keyspace,
+    /// Job to its cursor.
+    pub(super) cursors: Keyspace,
+    /// (job, position) to the lines of that batch that had no effect.
+    pub(super) misses: Keyspace,
+}
+
+impl Spaces {
+    /// Opens the database in `dir`; makes one where there is none.
+    ///
+    /// It is made beside its place and moved there whole: a kill while fjall makes its files
+    /// would else leave some that it refuses for ever.
+    pub(super) fn open(dir: &Path, config: &config::Records) -> Result<Self, Error> {
+        if is_missing_or_empty(dir).map_err(io_failed)? {
+            make(dir, config)?;
+        }
+        if !dir.join(FJALL_MARKER).is_file() {
+            return Err(Error::Damaged("the directory holds something else".to_owned()));
+        }
+        let spaces = Self::open_in(dir, config)?;
+        match spaces.meta.get(FORMAT_KEY).map_err(failed)? {
+            Some(format) if *format == *FORMAT => Ok(spaces),
+            Some(_) => Err(Error::Damaged("it has the format of another version".to_owned())),
+            None => Err(Error::Damaged("it has no format marker".to_owned())),
+        }
+    }
+
+    /// fjall keeps the sizes that a keyspace was made with; only the cache follows the
+    /// configuration later.
+    fn open_in(dir: &Path, config: &config::Records) -> Result<Self, Error> {
+        let db = match database(dir, config) {
+            Err(fjall::Error::JournalRecovery(_)) if cut_torn_batch(dir).map_err(io_failed)? => {
+                database(dir, config)
+            }
+            opened => opened,
+        }
+        .map_err(failed)?;
+        let space = |name: &str, share: u64, options: fn() -> KeyspaceCreateOptions| {
+            let memtable_bytes = config.memtable_bytes / share;
+            db.keyspace(name, || options().max_memtable_size(memtable_bytes)).map_err(failed)
+        };
+        Ok(Self {
+            meta: space("meta", 32, KeyspaceCreateOptions::default)?,
+            rows: space("rows", 2, row_options)?,
+            index: space("index", 4, KeyspaceCreateOptions::default)?,
+            live: space("live", 16, KeyspaceCreateOptions::default)?,
+            effects: space("effects", 16, KeyspaceCreateOptions::default)?,
+            cursors: space("cursors", 32, KeyspaceCreateOptions::default)?,
+            misses: space("misses", 32, KeyspaceCreateOptions::default)?,
+            db,
+        })
+    }
+
+    /// The key of this store's hashes.
+    pub(super) fn hash_key(&self) -> Result<[u8; 16], Error> {
+        let stored = self.meta.get(HASH_KEY).map_err(failed)?;
+        let key = stored.as_deref().and_then(|key| <[u8; 16]>::try_from(key).ok());
+        key.ok_or_else(|| Error::Damaged("it has no hash key".to_owned()))
+    }
+
+    /// The tenants that a view of the store has, by name.
+    pub(super) fn tenants(
+        &self,
+        view: &impl fjall::Readable,
+    ) -> impl Iterator<Item = Result<(Tenant, State), Error>> {
+        view.prefix(&self.meta, TENANT_PREFIX).map(|entry| {
+            let (key, value) = entry.into_inner().map_err(failed)?;
+            let name = key.strip_prefix(TENANT_PREFIX).and_then(|name| str::from_utf8(name).ok());
+            let Some(Ok(tenant)) = name.map(Tenant::new) else {
+                return Err(Error::Damaged("a tenant has an impossible name".to_owned()));
+            };
+            Ok((tenant, State::read(&value)?))
+        })
+    }
+
+    /// One tenant of a view of the store; `None` when it never had a record.
+    pub(super) fn tenant(
+        &self,
+        view: &impl fjall::Readable,
+        tenant: &Tenant,
+    ) -> Result<Option<State>, Error> {
+        let stored = view.get(&self.meta, tenant_key(tenant)).map_err(failed)?;
+        stored.map(|value| State::read(&value)).transpose()
+    }
+
+    /// Puts a tenant into a write batch.
+    pub(super) fn write_tenant(
+        &self,
+        changes: &mut OwnedWriteBatch,
+        tenant: &Tenant,
+        state: &State,
+    ) {
+        changes.insert(&self.meta, tenant_key(tenant), state.write());
+    }
+
+    /// A write batch that is on disk when its commit returns: fjall then calls `fdatasync` on
+    /// its journal, whose length and directory entry it has synced before, and only after that
+    /// makes the changes visible. A write or sync that fails shuts its journal for good.
+    pub(super) fn durable_batch(&self, items: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.db.clone(), items)
+            .durability(Some(PersistMode::SyncData))
+    }
+
+    /// Waits until every full memtable is written out. A batch may be as large as a memtable, so a
+    /// queue of them would be most of the store's memory. fjall has a bound of its own, but a
+    /// higher one, and it would wait for ever where its writer has failed.
+    pub(super) fn wait_for_flushes(&self) -> Result<(), Error> {
+        let busy = [&self.rows, &self.index, &self.live, &self.effects];
+        while busy.iter().any(|space| space.sealed_memtable_count() > 0) {
+            // The public way to ask whether a background write has failed.
+            self.db.persist(PersistMode::Buffer).map_err(failed)?;
+            thread::sleep(FLUSH_POLL);
+        }
+        Ok(())
+    }
+}
+
+fn database(dir: &Path, config: &config::Records) -> fjall::Result<Database> {
+    Database::builder(dir)
+        .cache_size(config.cache_bytes)
+        .max_journaling_size(RECORD_JOURNAL_BYTES)
+        .worker_threads(WORKERS)
+        .open()
+}
+
+/// Rows are only read where the index or a bitmap says that they are there: filters would never
+/// answer "no". They are read in order by exports, so blocks are large.
+fn row_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .filter_policy(FilterPolicy::disabled())
+        .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+}
+
+fn tenant_key(tenant: &Tenant) -> Vec<u8> {
+    [TENANT_PREFIX, tenant.as_str().as_bytes()].concat()
+}
+
+/// Makes an empty store, so that `dir` is either not there or whole.
+fn make(dir: &Path, config: &config::Records) -> Result<(), Error> {
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let unfinished = unfinished(dir);
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(io_failed)?;
+    }
+    fs::create_dir_all(&unfinished).map_err(io_failed)?;
+    let mut hash_key = [0; 16];
+    getrandom::fill(&mut hash_key).map_err(|error| Error::Storage(error.to_string()))?;
+
+    let spaces = Spaces::open_in(&unfinished, config)?;
+    let mut changes = spaces.durable_batch(2);
+    changes.insert(&spaces.meta, FORMAT_KEY, FORMAT);
+    changes.insert(&spaces.meta, HASH_KEY, hash_key);
+    changes.commit().map_err(failed)?;
+    drop(spaces);
+
+    // fjall syncs each keyspace's directory, but not the one that lists them.
+    sync_directory(&unfinished.join("keyspaces")).map_err(io_failed)?;
+    sync_directory(&unfinished).map_err(io_failed)?;
+    fs::rename(&unfinished, dir).map_err(io_failed)?;
+    sync_directory(parent).map_err(io_failed)
+}
+
+/// Where a store is made before it is moved to `dir`.
+pub(super) fn unfinished(dir: &Path) -> PathBuf {
+    let mut name = dir.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
+}
+
+fn is_missing_or_empty(dir: &Path) -> io::Result<bool> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().transpose()?.is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn io_failed(error: io::Error) -> Error {
+    failed(fjall::Error::Io(error))
+}
+
+/// What an error of fjall is to us. Its texts hold no keys and no values.
+pub(super) fn failed(error: fjall::Error) -> Error {
+    use fjall::Error as Fjall;
+    match error {
+        Fjall::Locked => Error::Storage("another process has it open".to_owned()),
+        Fjall::Poisoned => Error::Storage("an earlier write failed".to_owned()),
+        Fjall::Io(error) | Fjall::Storage(LsmError::Io(error)) => Error::Storage(error.to_string()),
+        Fjall::Storage(error) => Error::Damaged(format!("{error:?}")),
+        error => Error::Damaged(format!("{error:?}")),
+    }
+}

@@ -1,0 +1,163 @@
+//! The model of a record store: plain maps, one row after the other. Nothing is durable.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Batch, Entry, Error, KeyHash, Misses, RecordStore};
+use crate::{
+    cvrs::{event_id_of, redact},
+    domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
+};
+
+/// Live rows of one storage.
+type Rows = BTreeMap<KeyHash, Vec<u8>>;
+
+/// Records in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tenants: BTreeMap<Tenant, BTreeMap<Storage, Rows>>,
+    cursors: BTreeMap<JobId, Applied>,
+    misses: BTreeMap<JobId, Misses>,
+}
+
+impl Store {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn rows(&self, tenant: &Tenant, storage: Storage) -> Option<&Rows> {
+        self.tenants.get(tenant)?.get(&storage)
+    }
+
+    /// Applies one row to one storage; whether it took effect.
+    fn apply(&mut self, batch: &Batch<'_>, entry: &Entry<'_>, storage: Storage) -> bool {
+        let live =
+            self.rows(batch.tenant, storage).is_some_and(|rows| rows.contains_key(&entry.key));
+        let effective = live != (batch.operation == Operation::Create);
+        if !effective {
+            self.misses.entry(batch.job).or_default().get_mut(storage).insert(entry.line);
+            return false;
+        }
+        let tenant = self.tenants.entry(batch.tenant.clone()).or_default();
+        let rows = tenant.entry(storage).or_default();
+        if batch.operation == Operation::Delete {
+            rows.remove(&entry.key);
+        } else {
+            rows.insert(entry.key, entry.row.to_vec());
+        }
+        true
+    }
+}
+
+impl RecordStore for Store {
+    fn key(&self, vax_event_id: &[u8]) -> KeyHash {
+        let digest = blake3::hash(&vax_event_id.to_ascii_lowercase());
+        let mut key = [0; 16];
+        for (to, from) in key.iter_mut().zip(digest.as_bytes()) {
+            *to = *from;
+        }
+        KeyHash(key)
+    }
+
+    fn cursor(&self, job: JobId) -> Result<Applied, Error> {
+        Ok(self.state().cursors.get(&job).copied().unwrap_or_default())
+    }
+
+    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let mut state = self.state();
+        let mut cursor = state.cursors.get(&batch.job).copied().unwrap_or_default();
+        if cursor.position != batch.position {
+            let (job, given) = (batch.job, batch.position);
+            return Err(Error::Fenced { job, given, cursor: cursor.position });
+        }
+        for entry in batch.entries {
+            let mut effective = StorageSet::EMPTY;
+            for storage in batch.storages.iter() {
+                if state.apply(batch, entry, storage) {
+                    effective.insert(storage);
+                    *cursor.processed.get_mut(storage) += 1;
+                } else {
+                    *cursor.errors.get_mut(storage) += 1;
+                }
+            }
+            cursor.position += 1;
+            cursor.rows_applied += u64::from(!effective.is_empty());
+        }
+        state.cursors.insert(batch.job, cursor);
+        Ok(cursor)
+    }
+
+    fn misses(&self, job: JobId) -> Result<Misses, Error> {
+        Ok(self.state().misses.get(&job).cloned().unwrap_or_default())
+    }
+
+    fn forget(&self, job: JobId) -> Result<(), Error> {
+        let mut state = self.state();
+        state.cursors.remove(&job);
+        state.misses.remove(&job);
+        Ok(())
+    }
+
+    fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
+        let state = self.state();
+        let mut counts = Vec::new();
+        for name in state.tenants.keys().filter(|name| tenant.is_none_or(|one| one == *name)) {
+            for storage in Storage::ALL {
+                let live = state.rows(name, storage).map_or(0, Rows::len);
+                counts.push((name.clone(), storage, live as u64));
+            }
+        }
+        Ok(counts)
+    }
+
+    fn get(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        vax_event_id: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let state = self.state();
+        let key = self.key(vax_event_id);
+        let row = state
+            .rows(tenant, storage)
+            .and_then(|rows| rows.get(&key))
+            .filter(|row| event_id_of(row).eq_ignore_ascii_case(vax_event_id));
+        Ok(row.map(|row| shown(row, storage)))
+    }
+
+    fn export(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let rows = self.state().rows(tenant, storage).cloned().unwrap_or_default();
+        for row in rows.values() {
+            if visit(&shown(row, storage)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown(row: &[u8], storage: Storage) -> Vec<u8> {
+    match storage {
+        Storage::NonRedacted => row.to_vec(),
+        Storage::Redacted => {
+            let mut out = Vec::with_capacity(row.len());
+            redact(row, &mut out);
+            out
+        }
+    }
+}

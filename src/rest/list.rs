@@ -1,0 +1,102 @@
+//! The caller's jobs, newest first.
+
+use axum::{Json, extract::State, http::Uri};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    problem::Problem,
+    request::{self, Caller},
+    routes::Face,
+    view::Full,
+};
+use crate::{
+    domain::{Operation, Status},
+    engine::ListQuery,
+    error::{Code, Error},
+};
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Parameters {
+    page_size: usize,
+    page_token: String,
+    status: Option<String>,
+    operation: Option<String>,
+}
+
+/// A page of jobs, each in the full view without its error lists.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    jobs: Vec<Full>,
+    next_page_token: String,
+}
+
+/// Lists jobs.
+pub(super) async fn list(
+    State(face): State<Face>,
+    Caller(caller): Caller,
+    uri: Uri,
+) -> Result<Json<Page>, Problem> {
+    let page = face.service.list(&caller, asked(request::query(&uri)?)?).await?;
+    Ok(Json(Page {
+        jobs: page.jobs.iter().map(|job| Full::new(job, None)).collect(),
+        next_page_token: page.next_page_token,
+    }))
+}
+
+fn asked(parameters: Parameters) -> Result<ListQuery, Error> {
+    Ok(ListQuery {
+        page_size: parameters.page_size,
+        page_token: parameters.page_token,
+        status: named("status", parameters.status, Status::from_name)?,
+        operation: named("operation", parameters.operation, Operation::from_name)?,
+    })
+}
+
+fn named<T>(
+    parameter: &str,
+    text: Option<String>,
+    from_name: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    let unknown = || Error::new(Code::Parameter, format!("{parameter} {text:?} is unknown"));
+    Ok(Some(from_name(&text).ok_or_else(unknown)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<ListQuery, Error> {
+        let uri: Uri = format!("/x?{query}").parse().unwrap();
+        asked(request::query(&uri)?)
+    }
+
+    #[test]
+    fn parameters_are_read_by_their_names() {
+        assert_eq!(parse("").unwrap(), ListQuery::default());
+        assert_eq!(
+            parse("pageSize=7&pageToken=t%2F1&status=DE-QUEUED&operation=delete").unwrap(),
+            ListQuery {
+                page_size: 7,
+                page_token: "t/1".to_owned(),
+                status: Some(Status::DeQueued),
+                operation: Some(Operation::Delete),
+            }
+        );
+    }
+
+    #[test]
+    fn unknown_names_and_values_are_refused() {
+        for bad in ["pageSize=-1", "pageSize=x", "status=DONE", "operation=drop", "page_size=1"] {
+            assert_eq!(parse(bad).unwrap_err().code, Code::Parameter, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_page_is_an_empty_list_and_an_empty_token() {
+        let page = Page { jobs: Vec::new(), next_page_token: String::new() };
+        assert_eq!(serde_json::to_string(&page).unwrap(), r#"{"jobs":[],"nextPageToken":""}"#);
+    }
+}

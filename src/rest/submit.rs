@@ -1,0 +1,221 @@
+//! `DELETE`, `POST` and `PUT` of an upload. The body is streamed, never held whole.
+
+use axum::{
+    Json,
+    body::{BodyDataStream, HttpBody},
+    extract::{Request, State},
+    http::{Method, StatusCode, Version, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{JOBS, inline, problem::Problem, request, routes::Face, view::Six};
+use crate::{
+    domain::Operation,
+    engine::{Submission, Submit, SubmitRequest},
+    error::{Code, Error},
+    intake::Encoding,
+    limits::{POLL_INTERVAL, REFUSED_BODY_TIMEOUT},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Parameters {
+    #[serde(default)]
+    validate_only: bool,
+}
+
+/// Receives an upload; answers once body and job are durable.
+pub(super) async fn submit(State(face): State<Face>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let submit = match begin(&face, &parts) {
+        Ok(submit) => submit,
+        Err(error) => {
+            // A caller that waits for `100 Continue` reads the refusal instead and sends nothing.
+            if !parts.headers.contains_key(header::EXPECT) {
+                discard(body.into_data_stream());
+            }
+            return Problem(error).into_response();
+        }
+    };
+    let mut data = body.into_data_stream();
+    match receive(submit, &mut data, parts.version).await {
+        Ok(submission) => accepted(&face, &submission).await.into_response(),
+        Err(error) => {
+            if !matches!(error.code, Code::BodyTimeout | Code::BodyAborted) {
+                discard(data);
+            }
+            Problem(error).into_response()
+        }
+    }
+}
+
+/// Checks everything that the head shows, before a byte of the body is read.
+fn begin(face: &Face, parts: &Parts) -> Result<Submit, Error> {
+    let caller = request::caller(&parts.headers, face)?;
+    face.service.begin(&caller, announced(parts)?)
+}
+
+fn announced(parts: &Parts) -> Result<SubmitRequest, Error> {
+    let headers = &parts.headers;
+    let parameters: Parameters = request::query(&parts.uri)?;
+    let encoding = request::encoding(headers)?;
+    Ok(SubmitRequest {
+        operation: operation(&parts.method)?,
+        media_type: request::media_type(headers)?,
+        encoding,
+        validate_only: parameters.validate_only,
+        request_id: request::request_id(headers)?,
+        // The announced length is of encoded bytes, our bounds are of decoded ones.
+        content_length: request::content_length(headers).filter(|_| encoding == Encoding::Identity),
+        content_sha256: None,
+    })
+}
+
+fn operation(method: &Method) -> Result<Operation, Error> {
+    match *method {
+        Method::POST => Ok(Operation::Create),
+        Method::PUT => Ok(Operation::Update),
+        Method::DELETE => Ok(Operation::Delete),
+        _ => Err(Error::new(Code::MethodNotAllowed, format!("{method} submits nothing"))),
+    }
+}
+
+async fn receive(
+    mut submit: Submit,
+    data: &mut BodyDataStream,
+    version: Version,
+) -> Result<Submission, Error> {
+    let idle = submit.idle_timeout();
+    let mut deadline = Instant::now() + idle;
+    loop {
+        let Ok(next) = timeout_at(deadline, data.next()).await else {
+            return Err(Error::new(Code::BodyTimeout, "the upload stalled"));
+        };
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|_| aborted())?;
+        if chunk.is_empty() {
+            continue;
+        }
+        submit.write(chunk).await?;
+        deadline = Instant::now() + idle;
+    }
+    if !ended(data, version) {
+        return Err(aborted());
+    }
+    submit.finish().await
+}
+
+/// Whether a body without further bytes was ended by its sender. hyper takes an HTTP/2 stream that
+/// its client reset with `NO_ERROR` for an ended one; a broken HTTP/1 body is always an error.
+fn ended(data: &impl HttpBody, version: Version) -> bool {
+    version != Version::HTTP_2 || data.is_end_stream()
+}
+
+fn aborted() -> Error {
+    Error::new(Code::BodyAborted, "the connection broke before the body ended")
+}
+
+/// The documented answer: the six properties, and where to poll.
+async fn accepted(face: &Face, submission: &Submission) -> Result<Response, Problem> {
+    let job = &submission.job;
+    let budget = face.config.inline_error_chars;
+    let six = inline::fit(&face.service, job, budget, |lists| Six::new(job, Some(lists))).await?;
+    let status = StatusCode::from_u16(face.config.submit_status).unwrap_or(StatusCode::ACCEPTED);
+    let headers = [
+        (header::LOCATION, format!("{JOBS}/{}", job.spec.id)),
+        (header::RETRY_AFTER, POLL_INTERVAL.as_secs().to_string()),
+    ];
+    Ok((status, headers, Json(six)).into_response())
+}
+
+/// Reads the rest of a refused body and throws it away, beside the answer. A connection that is
+/// closed with unread bytes is reset, and its sender may never get to read why.
+fn discard(mut data: BodyDataStream) {
+    let rest = async move { while let Some(Ok(_)) = data.next().await {} };
+    tokio::spawn(timeout(REFUSED_BODY_TIMEOUT, rest));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::domain::MediaType;
+
+    fn parts(method: Method, uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(Body::empty()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_verb_is_the_operation_and_the_head_is_read_as_sent() {
+        let headers = [
+            ("content-type", "application/zip"),
+            ("content-length", "12"),
+            ("idempotency-key", "k 1"),
+        ];
+        for (method, operation) in [
+            (Method::POST, Operation::Create),
+            (Method::PUT, Operation::Update),
+            (Method::DELETE, Operation::Delete),
+        ] {
+            let parts = parts(method, "/v0/async/cvrs/jobs?validateOnly=true", &headers);
+            assert_eq!(
+                announced(&parts).unwrap(),
+                SubmitRequest {
+                    operation,
+                    media_type: MediaType::Zip,
+                    encoding: Encoding::Identity,
+                    validate_only: true,
+                    request_id: Some("k 1".to_owned()),
+                    content_length: Some(12),
+                    content_sha256: None,
+                }
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_http2_body_without_its_end_is_aborted() {
+        let mut whole = Body::from("abc").into_data_stream();
+        let broken = stream::iter([Ok::<_, Infallible>("abc")]);
+        let mut broken = Body::from_stream(broken).into_data_stream();
+        for data in [&mut whole, &mut broken] {
+            while data.next().await.is_some() {}
+        }
+        assert!(ended(&whole, Version::HTTP_2));
+        assert!(!ended(&broken, Version::HTTP_2));
+        assert!(ended(&broken, Version::HTTP_11));
+    }
+
+    #[test]
+    fn the_length_of_an_encoded_body_announces_nothing() {
+        let headers =
+            [("content-type", "text/plain"), ("content-length", "9"), ("content-encoding", "gzip")];
+        let request = announced(&parts(Method::PUT, "/x", &headers)).unwrap();
+        assert_eq!(request.encoding, Encoding::Gzip);
+        assert_eq!(request.content_length, None);
+        assert!(!request.validate_only);
+        assert_eq!(request.request_id, None);
+    }
+
+    #[test]
+    fn a_query_parameter_that_is_misspelt_or_malformed_is_refused() {
+        let headers = [("content-type", "text/plain")];
+        for query in ["validateonly=true", "validateOnly=yes", "validateOnly=", "x=1"] {
+            let parts = parts(Method::DELETE, &format!("/x?{query}"), &headers);
+            assert_eq!(announced(&parts).unwrap_err().code, Code::Parameter, "{query}");
+        }
+        let off = parts(Method::DELETE, "/x?validateOnly=false", &headers);
+        assert!(!announced(&off).unwrap().validate_only);
+    }
+}

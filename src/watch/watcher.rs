@@ -1,0 +1,171 @@
+//! One stream of one job's events.
+
+use std::sync::Arc;
+
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    hub::{Feed, Hub},
+    replay::Replay,
+};
+use crate::{
+    domain::{Job, JobId},
+    error::{Code, Error},
+    journal::Handle,
+    limits::{WATCH_BOOKMARK, WATCH_LAG_EVENTS_MAX},
+};
+
+/// What a watcher is told.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The job as it stood when the watch began.
+    Snapshot(Arc<Job>),
+    /// The job right after event `job.seq`.
+    Event {
+        /// The state after the event.
+        job: Arc<Job>,
+        /// Events right before it that were left out because the reader was slow.
+        coalesced: u64,
+    },
+    /// Nothing happened for a while.
+    Bookmark {
+        /// The newest event that this watcher was told of.
+        seq: u64,
+    },
+    /// The daemon is draining; the last message.
+    Draining {
+        /// The newest event that this watcher was told of.
+        seq: u64,
+    },
+}
+
+/// Follows one job. Nothing is buffered: each call of [`Watcher::next`] looks at what is newest.
+pub struct Watcher {
+    live: Option<Live>,
+    drain: CancellationToken,
+    replay: Replay,
+    /// Events up to this one are all told, however far behind the reader is: they were there when
+    /// it asked.
+    replay_until: u64,
+    snapshot: Option<Arc<Job>>,
+    told: u64,
+    ended: bool,
+    _count: Count,
+}
+
+#[derive(Debug)]
+struct Live {
+    feed: Arc<Feed>,
+    latest: watch::Receiver<Arc<Job>>,
+}
+
+impl Watcher {
+    /// Follows a job from event `after_seq + 1` on; from a snapshot where it is 0.
+    ///
+    /// # Errors
+    /// `CVRS-JOB-NOT-FOUND` where there is no such job, `CVRS-SEQ-OUT-OF-RANGE` for an
+    /// `after_seq` above the newest event, or when the journal cannot be read.
+    pub async fn start(
+        hub: &Hub,
+        journal: &Handle,
+        id: JobId,
+        after_seq: u64,
+    ) -> Result<Self, Error> {
+        // The feed first: an event after this is seen there, one before it is in the state below.
+        let feed = hub.feed(id);
+        let live = feed.map(|feed| Live { latest: feed.subscribe(), feed });
+        let newest = match &live {
+            Some(live) => Some(Arc::clone(&live.latest.borrow())),
+            None => journal.job(id).await.map_err(Error::internal)?,
+        };
+        let newest =
+            newest.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
+        if after_seq > newest.seq {
+            let text = format!("after_seq {after_seq} is above the newest event {}", newest.seq);
+            return Err(Error::new(Code::SeqOutOfRange, text));
+        }
+        Ok(Self {
+            live,
+            drain: hub.draining(),
+            replay: Replay::new(journal.clone(), id),
+            replay_until: if after_seq == 0 { 0 } else { newest.seq },
+            ended: after_seq == newest.seq && newest.is_terminal(),
+            snapshot: (after_seq == 0).then_some(newest),
+            told: after_seq,
+            _count: Count::new(),
+        })
+    }
+
+    /// The next message; `None` after the terminal event or the draining message.
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        if self.ended {
+            return None;
+        }
+        let message = self.advance().await;
+        match &message {
+            Ok(Message::Snapshot(job) | Message::Event { job, .. }) => {
+                self.told = job.seq;
+                self.ended = job.is_terminal();
+            }
+            Ok(Message::Bookmark { .. }) => {}
+            Ok(Message::Draining { .. }) | Err(_) => self.ended = true,
+        }
+        Some(message)
+    }
+
+    async fn advance(&mut self) -> Result<Message, Error> {
+        if let Some(job) = self.snapshot.take() {
+            return Ok(Message::Snapshot(job));
+        }
+        if self.told < self.replay_until {
+            let job = self.replay.state_at(self.told + 1).await?;
+            return Ok(Message::Event { job, coalesced: 0 });
+        }
+        let Some(live) = self.live.as_mut() else {
+            return Err(Error::internal("a watch of a terminal job has no end"));
+        };
+        loop {
+            let newest = Arc::clone(&live.latest.borrow_and_update());
+            if newest.seq > self.told {
+                return Ok(live.event_after(self.told, newest));
+            }
+            tokio::select! {
+                changed = live.latest.changed() => {
+                    changed.map_err(Error::internal)?;
+                }
+                () = self.drain.cancelled() => return Ok(Message::Draining { seq: self.told }),
+                () = sleep(WATCH_BOOKMARK) => return Ok(Message::Bookmark { seq: self.told }),
+            }
+        }
+    }
+}
+
+impl Live {
+    fn event_after(&self, told: u64, newest: Arc<Job>) -> Message {
+        let behind = newest.seq - told;
+        if behind <= WATCH_LAG_EVENTS_MAX
+            && let Some(job) = self.feed.state_at(told + 1)
+        {
+            return Message::Event { job, coalesced: 0 };
+        }
+        Message::Event { job: newest, coalesced: behind - 1 }
+    }
+}
+
+/// Counts the watchers that there are.
+#[derive(Debug)]
+struct Count;
+
+impl Count {
+    fn new() -> Self {
+        metrics::gauge!("cvrsd_watchers").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        metrics::gauge!("cvrsd_watchers").decrement(1.0);
+    }
+}

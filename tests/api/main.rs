@@ -1,0 +1,19 @@
+//! The built binary as a black box: what callers see over gRPC and REST.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cancel;
+mod grpc;
+mod lifecycle;
+mod rest;
+mod watch;

@@ -1,0 +1,96 @@
+//! What the daemon must have done, worked out row by row from the files themselves, with none of its
+//! code.
+
+use std::collections::BTreeMap;
+
+use cvrsd::proto::jobs::{Job, Operation, RowError, RowErrorKind};
+
+pub const STORAGES: [&str; 2] = ["NON_REDACTED_DB", "REDACTED_DB"];
+
+/// Live records by folded key.
+#[derive(Clone, Default)]
+pub struct Model {
+    pub live: BTreeMap<String, String>,
+}
+
+/// What one job must report.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    pub total: u64,
+    pub valid: u64,
+    pub validation: Vec<(u64, String)>,
+    pub processed: u64,
+    /// Line and text, the same in both storages.
+    pub processing: Vec<(u64, String)>,
+}
+
+impl Model {
+    /// Applies a file whose rows are in canonical order; rows with an empty `recip_id` are the
+    /// invalid ones of creates and updates, rows with an empty `vax_event_id` those of deletes.
+    pub fn apply(&mut self, operation: Operation, text: &[u8]) -> Expected {
+        let text = std::str::from_utf8(text).unwrap();
+        let mut expected = Expected::default();
+        for (index, row) in text.lines().enumerate().skip(1) {
+            let line = index as u64 + 1;
+            let cells: Vec<&str> = row.split('\t').collect();
+            expected.total += 1;
+            let must = if operation == Operation::Delete { 0 } else { 3 };
+            if cells[must].is_empty() {
+                expected.validation.push((line, "must not be null".to_owned()));
+                continue;
+            }
+            expected.valid += 1;
+            let key = cells[0].to_ascii_lowercase();
+            let known = self.live.contains_key(&key);
+            let refusal = match operation {
+                Operation::Create if known => Some("Record already exists"),
+                Operation::Update | Operation::Delete if !known => Some("Record does not exist"),
+                _ => None,
+            };
+            if let Some(text) = refusal {
+                expected.processing.push((line, text.to_owned()));
+                continue;
+            }
+            expected.processed += 1;
+            match operation {
+                Operation::Delete => self.live.remove(&key),
+                _ => self.live.insert(key, row.to_owned()),
+            };
+        }
+        expected
+    }
+}
+
+impl Expected {
+    /// Fails the test unless job and report are as expected.
+    pub fn check(&self, job: &Job, errors: &[RowError]) {
+        let rows = job.rows.unwrap();
+        let id = &job.job_id;
+        assert_eq!(rows.total, self.total, "rows of {id}");
+        assert_eq!(rows.valid, self.valid, "valid rows of {id}");
+        assert_eq!(rows.validation_errors, self.validation.len() as u64, "errors of {id}");
+        assert_eq!(rows.applied, self.processed, "applied rows of {id}");
+        let names: Vec<&str> = job.storages.iter().map(|s| s.storage.as_str()).collect();
+        assert_eq!(names, STORAGES, "storages of {id}");
+        for storage in &job.storages {
+            assert_eq!(storage.records_processed, self.processed, "processed of {id}");
+            let refused = self.processing.len() as u64;
+            assert_eq!(storage.processing_errors, refused, "processing errors of {id}");
+        }
+        let mut told = errors.iter();
+        for (line, text) in &self.validation {
+            let error = told.next().unwrap();
+            assert_eq!(error.kind(), RowErrorKind::Validation);
+            assert_eq!((error.line, &error.message), (*line, text), "validation of {id}");
+        }
+        for name in STORAGES {
+            for (line, text) in &self.processing {
+                let error = told.next().unwrap();
+                assert_eq!(error.kind(), RowErrorKind::Processing);
+                let got = (error.storage.as_str(), error.line, &error.message);
+                assert_eq!(got, (name, *line, text), "processing of {id}");
+            }
+        }
+        assert_eq!(told.next(), None, "surplus errors of {id}");
+    }
+}
