@@ -125,13 +125,19 @@ impl Script {
                 7 => row = files::with_cell(&row, 0, ""),
                 11 => row = files::with_cell(&row, 3, ""),
                 13 => rows.push(row.clone()),
-                17 => row = row.replacen(|c: char| c.is_ascii_lowercase(), "F", 1),
+                17 => row = other_case(&row),
                 _ => {}
             }
             rows.push(row);
         }
         rows
     }
+}
+
+/// The row with its key in capitals: the same record.
+fn other_case(row: &str) -> String {
+    let key = row.split('\t').next().unwrap().to_ascii_uppercase();
+    files::with_cell(row, 0, &key)
 }
 
 #[test]

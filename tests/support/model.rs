@@ -25,8 +25,8 @@ pub struct Expected {
 }
 
 impl Model {
-    /// Applies a file whose rows are in canonical order; rows with an empty `recip_id` are the
-    /// invalid ones of creates and updates, rows with an empty `vax_event_id` those of deletes.
+    /// Applies a file whose rows are in canonical order and whose only defects are an empty
+    /// `vax_event_id` or, where that counts (not in a delete), an empty `recip_id`.
     pub fn apply(&mut self, operation: Operation, text: &[u8]) -> Expected {
         let text = std::str::from_utf8(text).unwrap();
         let mut expected = Expected::default();
@@ -34,9 +34,11 @@ impl Model {
             let line = index as u64 + 1;
             let cells: Vec<&str> = row.split('\t').collect();
             expected.total += 1;
-            let must = if operation == Operation::Delete { 0 } else { 3 };
-            if cells[must].is_empty() {
-                expected.validation.push((line, "must not be null".to_owned()));
+            let must: &[usize] = if operation == Operation::Delete { &[0] } else { &[0, 3] };
+            let nulls = must.iter().filter(|column| cells[**column].is_empty()).count();
+            if nulls > 0 {
+                let error = (line, "must not be null".to_owned());
+                expected.validation.extend(std::iter::repeat_n(error, nulls));
                 continue;
             }
             expected.valid += 1;
