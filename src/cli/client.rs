@@ -87,7 +87,7 @@ pub struct Token(Option<MetadataValue<Ascii>>);
 
 impl Token {
     fn new(credentials: &Credentials) -> Result<Self, Failure> {
-        let Some(token) = &credentials.token else {
+        let Some(token) = credentials.token.as_ref().filter(|t| !t.is_empty()) else {
             return Ok(Self(None));
         };
         let refuse = |_| Failure::new(Exit::Usage, "the token has characters no header can hold");

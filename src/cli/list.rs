@@ -52,7 +52,7 @@ fn operations() -> impl TypedValueParser<Value = Operation> {
     })
 }
 
-/// Prints the jobs, page by page.
+/// Prints the jobs.
 ///
 /// # Errors
 /// When the request is refused or there is no server.
@@ -80,44 +80,37 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Writes pages as they come, so that a long list needs no memory.
+/// JSON is written page by page; a table needs all its rows for the widths of its columns.
 struct Writer {
     output: Output,
-    jobs: usize,
+    rows: Vec<Vec<String>>,
+    written: usize,
 }
 
 impl Writer {
     fn new(output: Output) -> Self {
-        Self { output, jobs: 0 }
+        Self { output, rows: Vec::new(), written: 0 }
     }
 
     fn page(&mut self, jobs: &[Job]) -> Result<(), Failure> {
-        let first = self.jobs == 0;
-        self.jobs += jobs.len();
-        match self.output {
-            Output::Text if jobs.is_empty() => Ok(()),
-            Output::Text => {
-                let header: &[&str] = if first { &HEADER } else { &[] };
-                let table = render::table(header, jobs.iter().map(columns));
-                render::print_line(table.trim_fmt())
-            }
-            Output::Json => {
-                let mut text = String::new();
-                for (i, job) in jobs.iter().enumerate() {
-                    text.push_str(if first && i == 0 { "[\n" } else { ",\n" });
-                    text.push_str(&render::job_json(job).to_string());
-                }
-                render::print(text)
-            }
+        if self.output == Output::Text {
+            self.rows.extend(jobs.iter().map(columns));
+            return Ok(());
         }
+        let mut text = String::new();
+        for job in jobs {
+            text.push_str(if self.written == 0 { "[\n" } else { ",\n" });
+            text.push_str(&render::job_json(job).to_string());
+            self.written += 1;
+        }
+        render::print(text)
     }
 
     fn end(self) -> Result<(), Failure> {
-        match (self.output, self.jobs) {
-            (Output::Text, 0) => render::print_line("no jobs"),
-            (Output::Text, _) => Ok(()),
-            (Output::Json, 0) => render::print_line("[]"),
-            (Output::Json, _) => render::print_line("\n]"),
+        match self.output {
+            Output::Text => render::print_line(render::table(&HEADER, self.rows).trim_fmt()),
+            Output::Json if self.written == 0 => render::print_line("[]"),
+            Output::Json => render::print("\n]\n"),
         }
     }
 }

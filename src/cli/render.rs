@@ -55,6 +55,9 @@ pub fn note(line: &str) {
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -73,10 +76,8 @@ pub fn count(number: u64) -> String {
 
 /// `delete` and the like.
 pub fn operation(value: i32) -> String {
-    Operation::try_from(value)
-        .map_or("", |o| o.as_str_name())
-        .trim_start_matches("OPERATION_")
-        .to_ascii_lowercase()
+    let name = Operation::try_from(value).map_or("", |o| o.as_str_name());
+    name.trim_start_matches("OPERATION_").to_ascii_lowercase()
 }
 
 /// The documented spelling, with the hyphen of `DE-QUEUED`.

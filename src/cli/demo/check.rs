@@ -46,6 +46,24 @@ impl Check {
         self.fact(what, render::count(expected), render::count(found));
     }
 
+    /// Compares one number of each storage; names are shown where they are not the two expected.
+    fn by_storage<'a>(
+        &mut self,
+        what: impl Into<String>,
+        expected: u64,
+        found: impl Iterator<Item = (&'a str, u64)>,
+    ) -> String {
+        let (names, numbers): (Vec<&str>, Vec<String>) =
+            found.map(|(name, number)| (name, render::count(number))).unzip();
+        let wanted = STORAGES.map(|_| render::count(expected)).join(" / ");
+        let mut found = numbers.join(" / ");
+        if names != STORAGES {
+            found = format!("{found} in {}", names.join(" / "));
+        }
+        self.fact(what, wanted, found.clone());
+        found
+    }
+
     /// Compares a finished create job: every row was made.
     pub fn created(&mut self, job: &Job, model: &Model) {
         let expected = Expected {
@@ -70,16 +88,10 @@ impl Check {
         self.count(format!("{name}: rows read"), expected.rows, rows.total);
         self.count(format!("{name}: rows invalid"), expected.invalid(), rows.validation_errors);
         self.count(format!("{name}: rows applied"), expected.applied, rows.applied);
-        let per_storage = |(storage, processed, errors): (&str, u64, u64)| {
-            format!("{storage} {} + {}", render::count(processed), render::count(errors))
-        };
-        let wanted = STORAGES.map(|s| per_storage((s, expected.applied, expected.missed())));
-        let found: Vec<String> = job
-            .storages
-            .iter()
-            .map(|s| per_storage((&s.storage, s.records_processed, s.processing_errors)))
-            .collect();
-        self.fact(format!("{name}: done + refused"), wanted.join("\n"), found.join("\n"));
+        let done = job.storages.iter().map(|s| (s.storage.as_str(), s.records_processed));
+        self.by_storage(format!("{name}: done in each storage"), expected.applied, done);
+        let missed = job.storages.iter().map(|s| (s.storage.as_str(), s.processing_errors));
+        self.by_storage(format!("{name}: without effect in each"), expected.missed(), missed);
     }
 
     /// Compares the complete error report, entry by entry in its order.
@@ -119,11 +131,8 @@ impl Check {
     ) -> Result<String, Failure> {
         let request = CountRecordsRequest { tenant: Tenant::LOCAL.to_owned() };
         let counts = admin.count_records(request).await.map_err(|s| refused(&s))?.into_inner();
-        let text = |storage: &str, count: u64| format!("{storage} {}", render::count(count));
-        let wanted = STORAGES.map(|storage| text(storage, model.live()));
-        let found: Vec<String> = counts.counts.iter().map(|c| text(&c.storage, c.count)).collect();
-        self.fact(what, wanted.join("\n"), found.join("\n"));
-        Ok(found.join(", "))
+        let counts = counts.counts.iter().map(|c| (c.storage.as_str(), c.count));
+        Ok(self.by_storage(what, model.live(), counts))
     }
 
     /// Compares every live record of both storages, cell by cell.
@@ -234,13 +243,15 @@ mod tests {
 
     #[test]
     fn any_difference_fails_and_is_named() {
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 8] = [
             ("outcome", |job| job.outcome = Outcome::Succeeded.into()),
             ("rows read", |job| job.rows.as_mut().unwrap().total += 1),
             ("rows invalid", |job| job.rows.as_mut().unwrap().validation_errors -= 1),
             ("rows applied", |job| job.rows.as_mut().unwrap().applied += 1),
-            ("done + refused", |job| job.storages[1].processing_errors -= 1),
-            ("done + refused", |job| job.storages.truncate(1)),
+            ("done in each storage", |job| job.storages[0].records_processed += 1),
+            ("done in each storage", |job| job.storages.truncate(1)),
+            ("done in each storage", |job| job.storages.reverse()),
+            ("without effect in each", |job| job.storages[1].processing_errors -= 1),
         ];
         for (what, change) in changes {
             let (mut job, expected) = delete_job();

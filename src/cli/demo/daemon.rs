@@ -54,6 +54,9 @@ impl Daemon {
             .env("CVRSD__REST__LISTEN", "127.0.0.1:0")
             .env("CVRSD__ADMIN__LISTEN", "127.0.0.1:0")
             .env("CVRSD__LOG__FORMAT", "text")
+            .env("CVRSD__LOG__LEVEL", "warn")
+            // As many records as asked for, in one text file.
+            .env("CVRSD__INTAKE__MAX_BODY_BYTES", (1_u64 << 40).to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
