@@ -159,7 +159,7 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Opens sled, which may keep its own lock for a moment after an earlier handle was dropped.
-fn open_sled(place: &Path, config: &config::Journal) -> Result<Db, Error> {
+pub(super) fn open_sled(place: &Path, config: &config::Journal) -> Result<Db, Error> {
     let deadline = Instant::now() + OPEN_LOCK_WAIT;
     loop {
         match open_once(place, config.cache_bytes)? {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ::sled::{Config, Db, IVec};
+use ::sled::{Db, IVec};
 
 use super::*;
 use crate::domain::{
@@ -47,7 +47,11 @@ impl Place {
 
     /// sled itself, past the fence; the journal must be closed.
     fn raw(&self) -> Db {
-        Config::new().path(self.sled_dir()).open().unwrap()
+        self.raw_open().unwrap()
+    }
+
+    fn raw_open(&self) -> Result<Db, Error> {
+        open::open_sled(&self.sled_dir(), &config::Journal::default())
     }
 
     fn snapshots(&self) -> Vec<PathBuf> {
@@ -116,7 +120,7 @@ fn sled_alone_refuses_what_the_hygiene_clears_away() {
     let place = Place::new();
     some_jobs(&place);
     fs::write(place.sled_dir().join("snap.00000000FFFFFFFF.generating"), b"").unwrap();
-    assert!(Config::new().path(place.sled_dir()).open().is_err());
+    assert!(matches!(place.raw_open(), Err(Error::Damaged(_))));
 }
 
 #[test]
