@@ -86,6 +86,11 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
         drain(config, &service, &shutdown, &mut faces).await;
     }
     withdraw(&config.data.dir);
+    if let Some(reason) = poison.reason() {
+        // Closing the stores in order would write and sync again on top of what failed.
+        tracing::error!(%reason, "cvrsd stopped");
+        std::process::exit(Exit::Stopped as i32);
+    }
     ended
 }
 
