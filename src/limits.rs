@@ -15,7 +15,7 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Chunks that wait between a connection and the spool's writer thread.
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
 /// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
-pub const UPLOAD_BYTES_MIN: usize = 1 << 10;
+pub const UPLOAD_BYTES_MIN: usize = 32 << 10;
 /// Bytes that a content encoding is undone into at a time.
 pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
 /// How many times `intake.max_body_bytes` an encoded body may have before decoding.
