@@ -283,6 +283,7 @@ fn the_tour_runs_as_pasted_and_its_log_tells_of_nobody() {
     assert!(out.contains("\nlocal\tNON_REDACTED_DB\t0\n"), "{out}");
     assert!(out.contains("1001 live.tsv\n"), "{out}");
     assert!(out.contains("failure     not a cvrs header"), "{out}");
+    assert!(out.contains("\nlocal\tREDACTED_DB\t200000\n"), "{out}");
     assert_eq!(out.matches("exit code 1\n").count(), 3, "{out}");
     assert!(notes.contains("(CVRS-REQUEST-CONFLICT)"), "{notes}");
     check_log(home.path());
