@@ -1,7 +1,5 @@
 //! Completing a job's report and its counts.
 
-use std::path::Path;
-
 use roaring::RoaringBitmap;
 
 use super::{
@@ -56,32 +54,21 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
 }
 
-/// Makes the report of a job of which nothing was processed: the one error that says why, or none
-/// for a job cancelled before its rows were all validated.
-///
-/// # Errors
-/// As the report cannot be written.
-pub fn fail(report: &Path, failure: Option<Failure>) -> Result<Ending, Error> {
-    let mut writer = ReportWriter::open(report.to_owned(), 0).context("cannot open the report")?;
-    let mut validated = Validated::default();
-    if let Some(failure) = &failure {
-        let row = ReportRow {
-            line: 1,
-            storage: None,
-            vax_event_id: String::new(),
-            recip_id: String::new(),
-            field: String::new(),
-            code: failure.code.as_str().to_owned(),
-            message: failure.message.clone(),
-        };
-        writer.push(&row).context("cannot write the report")?;
-        validated.errors = 1;
-    }
-    let report_length = writer.sync().context("cannot sync the report")?;
-    let report_crc = checksum(report, report_length).context("cannot read the report")?;
+/// The ending of a job of which nothing was processed: failed for that reason, or else cancelled
+/// before its rows were all validated. It has no report file, so that a crash before the ending is
+/// committed leaves what a resumed validation goes on from.
+#[must_use]
+pub fn unprocessed(failure: Option<Failure>) -> Ending {
     let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Cancelled };
-    let applied = Applied::default();
-    Ok(Ending { outcome, validated, applied, report_length, report_crc, failure })
+    let errors = u64::from(failure.is_some());
+    Ending {
+        outcome,
+        validated: Validated { errors, ..Validated::default() },
+        applied: Applied::default(),
+        report_length: 0,
+        report_crc: crc32fast::hash(b""),
+        failure,
+    }
 }
 
 fn read_refusals(

@@ -12,7 +12,7 @@ mod validate;
 mod workspace;
 
 pub use apply::apply;
-pub use finish::{fail, finish};
+pub use finish::{finish, unprocessed};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};

@@ -85,7 +85,7 @@ impl Worker {
             let validation = match self.step(turn, &job, activity::validate) {
                 Ok(validation) => validation,
                 Err(activity::Error::File(failure)) => {
-                    return activity::fail(&self.workspace.report(turn.job), Some(failure));
+                    return Ok(activity::unprocessed(Some(failure)));
                 }
                 Err(error) => return Err(error),
             };
@@ -104,7 +104,7 @@ impl Worker {
         });
         match applied {
             Err(activity::Error::File(failure)) if self.store.cursor(turn.job)?.position == 0 => {
-                activity::fail(&self.workspace.report(turn.job), Some(failure))
+                Ok(activity::unprocessed(Some(failure)))
             }
             other => other,
         }
@@ -115,7 +115,7 @@ impl Worker {
         let ending = if job.is_validated() {
             self.step(turn, job, |step| activity::finish(step, true))?
         } else {
-            activity::fail(&self.workspace.report(turn.job), None)?
+            activity::unprocessed(None)
         };
         self.complete(turn, ending)
     }
@@ -211,7 +211,10 @@ impl Worker {
 pub fn cleanup(job: &Job, store: &dyn RecordStore, spool: &Spool, workspace: &Workspace) {
     let id = job.spec.id;
     let forgotten = store.forget(id).map_err(std::io::Error::other);
-    let removed = forgotten.and_then(|()| workspace.clear(id)).and_then(|()| spool.remove(id));
+    let removed = forgotten
+        .and_then(|()| if job.report_length == 0 { workspace.remove_report(id) } else { Ok(()) })
+        .and_then(|()| workspace.clear(id))
+        .and_then(|()| spool.remove(id));
     if let Err(error) = removed {
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");
     }
