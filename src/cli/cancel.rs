@@ -7,7 +7,7 @@ use super::{
     client::{Target, refused},
     render::{self, Output},
 };
-use crate::proto::jobs::CancelJobRequest;
+use crate::proto::jobs::{CancelJobRequest, Job, Status};
 
 /// Options of `cancel`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,27 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         let job = render::job_json(&job);
         return render::print_line(json!({ "cancelled": answer.cancelled, "job": job }));
     }
-    let effect =
-        if answer.cancelled { "cancelled, or ends at its next batch" } else { "was finished" };
+    let effect = effect(answer.cancelled, &job);
     render::print(format!("{:<11} {effect}\n{}", "cancel", render::job_text(&job)))
+}
+
+fn effect(cancelled: bool, job: &Job) -> &'static str {
+    match (cancelled, job.status()) {
+        (false, _) => "no effect, the job had ended before",
+        (true, Status::Completed) => "done",
+        (true, _) => "accepted, the job ends at its next batch",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_says_whether_the_job_has_ended_and_by_this_cancel() {
+        let job = |status: Status| Job { status: status.into(), ..Job::default() };
+        assert!(effect(true, &job(Status::Processing)).starts_with("accepted"));
+        assert!(effect(true, &job(Status::Completed)).starts_with("done"));
+        assert!(effect(false, &job(Status::Completed)).starts_with("no effect"));
+    }
 }

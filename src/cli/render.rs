@@ -74,6 +74,12 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// `1 error`, `2 errors` and the like.
+fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
 /// `delete` and the like.
 pub fn operation(value: i32) -> String {
     let name = Operation::try_from(value).map_or("", |o| o.as_str_name());
@@ -163,7 +169,8 @@ pub fn job_text(job: &Job) -> String {
     };
     let validate_only = if job.validate_only { ", validate only" } else { "" };
     let held = if job.held { ", held" } else { "" };
-    let cancel = if job.cancel_requested { ", cancel requested" } else { "" };
+    let ending = job.cancel_requested && outcome(job.outcome).is_none();
+    let cancel = if ending { ", cancel requested" } else { "" };
     let rows = job.rows.unwrap_or_default();
     fact("job", job.job_id.clone());
     fact("tenant", job.tenant.clone());
@@ -176,12 +183,13 @@ pub fn job_text(job: &Job) -> String {
         format!("{} read", count(rows.total)),
         format!("{} valid", count(rows.valid)),
         format!("{} applied", count(rows.applied)),
-        format!("{} validation errors", count(rows.validation_errors)),
+        counted(rows.validation_errors, "validation error"),
     ];
     fact("rows", read.join(", "));
     for storage in &job.storages {
-        let (done, refused) = (count(storage.records_processed), count(storage.processing_errors));
-        fact("storage", format!("{}: {done} processed, {refused} errors", storage.storage));
+        let done = count(storage.records_processed);
+        let refused = counted(storage.processing_errors, "error");
+        fact("storage", format!("{}: {done} processed, {refused}", storage.storage));
     }
     for (name, moment) in [
         ("submitted", job.submit_time),
@@ -264,9 +272,17 @@ mod tests {
         let failure = JobFailure { code: "CVRS-X".to_owned(), message: "no rows".to_owned() };
         let text = job_text(&Job { failure: Some(failure), held: true, ..job() });
         assert!(text.contains("status      DE-QUEUED, held\n"), "{text}");
-        assert!(text.contains("REDACTED_DB: 3 processed, 1 errors\n"), "{text}");
+        assert!(text.contains("REDACTED_DB: 3 processed, 1 error\n"), "{text}");
         assert!(text.contains("failure     no rows (CVRS-X)\n"), "{text}");
         assert!(!text.contains("outcome"), "{text}");
+    }
+
+    #[test]
+    fn a_cancel_is_requested_only_until_the_job_ended() {
+        let asked = Job { cancel_requested: true, ..job() };
+        assert!(job_text(&asked).contains("DE-QUEUED, cancel requested\n"));
+        let ended = Job { outcome: Outcome::Cancelled.into(), ..asked };
+        assert!(!job_text(&ended).contains("requested"));
     }
 
     #[test]

@@ -1,0 +1,351 @@
+//! The documents against the program: codes, links, keys, and the tour as a reader pastes it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test; the lint spares only functions that are marked as one"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use cvrsd::{
+    config::Config,
+    cvrs::{
+        Miss, Reason,
+        sample::{Model, Sample},
+    },
+    error::{Code, Kind},
+};
+
+const FOLDERS: [&str; 3] = ["", "docs", "docs/errors"];
+const ERRORS: &str = "docs/errors/README.md";
+/// Cells of a row that are nobody else's: both ids, the date of birth, the street.
+const PERSONAL: [usize; 4] = [0, 3, 7, 9];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// One of our documents.
+struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+/// Every document, by its path below the root.
+fn documents() -> Vec<Document> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "md") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(Document { path, text });
+            }
+        }
+    }
+    assert!(found.len() >= 6, "the documents were found");
+    found
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Blocks between fences, with the word behind the opening one.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => open = Some((language.to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, block)), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    found
+}
+
+/// The text without its blocks.
+fn prose(text: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        let fence = line.starts_with("```");
+        inside ^= fence;
+        if !inside && !fence {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// Code spans of the prose.
+fn spans(text: &str) -> Vec<String> {
+    prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The rows of the tables of codes, by code.
+fn code_table() -> BTreeMap<String, Vec<String>> {
+    let mut table = BTreeMap::new();
+    for line in read(ERRORS).lines().filter(|line| line.starts_with("| `CVRS-")) {
+        let cells: Vec<String> =
+            line.trim_matches('|').split(" | ").map(|c| c.trim().replace('`', "")).collect();
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{line}");
+        assert!(table.insert(cells[0].clone(), cells).is_none(), "{line} stands twice");
+    }
+    table
+}
+
+#[test]
+fn every_code_is_explained_and_no_other() {
+    let refusals = Code::ALL.iter().map(|code| code.as_str());
+    let misses = Miss::ALL.iter().map(|miss| miss.code());
+    let known: BTreeSet<&str> = refusals.chain(Reason::CODES).chain(misses).collect();
+    let table = code_table();
+    let told: BTreeSet<&str> = table.keys().map(String::as_str).collect();
+    assert_eq!(told, known);
+    for document in documents() {
+        for span in spans(&document.text).iter().filter(|s| s.starts_with("CVRS-")) {
+            let plain = span.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            assert!(!plain || known.contains(span.as_str()), "{}: {span}", document.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_listed_with_its_statuses() {
+    let table = code_table();
+    for code in Code::ALL {
+        let statuses = match code.kind() {
+            Kind::Invalid => ["400", "INVALID_ARGUMENT"],
+            Kind::TooLarge => ["413", "INVALID_ARGUMENT"],
+            Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
+            Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
+            Kind::NotFound => ["404", "NOT_FOUND"],
+            Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],
+            Kind::Conflict => ["409", "ALREADY_EXISTS"],
+            Kind::OutOfRange => ["400", "OUT_OF_RANGE"],
+            Kind::Exhausted => ["429", "RESOURCE_EXHAUSTED"],
+            Kind::Unavailable => ["503", "UNAVAILABLE"],
+            Kind::Internal => ["500", "INTERNAL"],
+            Kind::Job => {
+                assert_eq!(table[code.as_str()].len(), 3, "{code} is no refusal");
+                continue;
+            }
+        };
+        assert_eq!(table[code.as_str()][1..3], statuses, "{code}");
+        assert_eq!(table[code.as_str()].len(), 5, "{code}");
+    }
+}
+
+/// The anchor that a heading makes.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let mut checked = 0;
+    for document in documents() {
+        let (text, folder) = (prose(&document.text), document.path.parent().unwrap());
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            checked += 1;
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { document.path.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: {link} leads nowhere", document.path.display());
+            if !place.is_empty() {
+                let text = prose(&fs::read_to_string(target).unwrap());
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let there = headings.any(|heading| anchor(heading) == place);
+                assert!(there, "{}: {link} has no such heading", document.path.display());
+            }
+        }
+    }
+    assert!(checked > 20, "links were found");
+}
+
+/// `section.key` where it looks like one of the configuration.
+fn as_key<'a>(span: &'a str, defaults: &serde_json::Value) -> Option<(&'a str, &'a str)> {
+    let span = span.split([' ', '=']).next()?;
+    let (section, key) = span.split_once('.')?;
+    let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    (plain && defaults.get(section).is_some()).then_some((section, key))
+}
+
+#[test]
+fn every_configuration_key_that_is_named_exists() {
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    let mut checked = 0;
+    for document in documents() {
+        let name = document.path.display();
+        for span in spans(&document.text) {
+            if let Some((section, key)) = as_key(&span, &defaults) {
+                checked += 1;
+                assert!(defaults[section].get(key).is_some(), "{name}: there is no key {span}");
+            }
+        }
+        for rest in prose(&document.text).split("CVRSD__").skip(1) {
+            let variable: String =
+                rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            let (section, key) = variable.split_once("__").unwrap();
+            if (section, key) != ("SECTION", "KEY") {
+                let (section, key) = (section.to_lowercase(), key.to_lowercase());
+                assert!(defaults[section].get(key).is_some(), "{name}: CVRSD__{variable}");
+            }
+        }
+    }
+    assert!(checked > 20, "keys were found");
+}
+
+/// The shell blocks of a part of the README, as one script that stops at the first failure.
+fn script(part: &str) -> String {
+    let text = read("README.md");
+    let heading = format!("\n## {part}\n");
+    let from = text.split_once(&heading).unwrap().1;
+    let until = from.split("\n## ").next().unwrap();
+    let shell = blocks(until).into_iter().filter(|(language, _)| language == "sh");
+    let curl = Command::new("curl").arg("--version").output().is_ok();
+    // However it ends, no daemon is left behind, which would keep our pipes open.
+    let mut script =
+        "set -euo pipefail; trap 'kill \"${daemon:-}\" 2> /dev/null || :' EXIT\n".to_owned();
+    for (_, block) in shell {
+        // The program is built already, and the path says where.
+        let builds = block.contains("cargo build");
+        if !builds && (curl || !block.contains("curl ")) {
+            script.push_str(&block);
+        }
+    }
+    script
+}
+
+/// A port below those that the system gives out, so that no other test gets it meanwhile.
+fn free_port() -> u16 {
+    let mut random = fastrand::Rng::new();
+    let mut ports = std::iter::repeat_with(|| random.u16(15_000..30_000));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// Pastes a script into a shell whose `cvrsd` is ours, on ports of its own, with files below `home`.
+fn paste(script: &str, home: &Path) -> Output {
+    let bin = home.join("bin");
+    fs::create_dir(&bin).unwrap();
+    symlink(env!("CARGO_BIN_EXE_cvrsd"), bin.join("cvrsd")).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let [grpc, rest, admin] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script])
+        .env("PATH", path)
+        .env("TMPDIR", home)
+        .env("CVRSD_SERVER", format!("http://{grpc}"))
+        .env("CVRSD_ADMIN", format!("http://{admin}"))
+        .env("CVRSD_REST", format!("http://{rest}"))
+        .env("CVRSD__GRPC__LISTEN", grpc)
+        .env("CVRSD__REST__LISTEN", rest)
+        .env("CVRSD__ADMIN__LISTEN", admin)
+        .env("CVRSD__LOG__LEVEL", "trace")
+        .env_remove("CVRSD_TOKEN")
+        .stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn the_tour_runs_as_pasted_and_its_log_tells_of_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let output = paste(&script("A tour"), home.path());
+    let (out, notes) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}\n{notes}");
+    assert!(out.contains("rows        1,000 read, 1,000 valid, 1,000 applied"), "{out}");
+    assert!(out.contains("rows        1,200 read, 1,200 valid, 1,000 applied"), "{out}");
+    assert!(out.contains("\nlocal\tNON_REDACTED_DB\t0\n"), "{out}");
+    assert!(out.contains("1001 live.tsv\n"), "{out}");
+    assert!(out.contains("failure     not a cvrs header"), "{out}");
+    assert!(out.contains("\nlocal\tREDACTED_DB\t200000\n"), "{out}");
+    assert_eq!(out.matches("exit code 1\n").count(), 3, "{out}");
+    assert!(notes.contains("(CVRS-REQUEST-CONFLICT)"), "{notes}");
+    check_log(home.path());
+}
+
+/// Looks for the people of the tour in everything that its daemon logged.
+fn check_log(home: &Path) {
+    let folders = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().path());
+    let log = folders.map(|folder| folder.join("serve.log")).find(|log| log.exists()).unwrap();
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("job completed") && log.contains("drained"), "{log}");
+    let people = Sample::new(1, Model::Identified);
+    for index in 0..1_200 {
+        let mut row = Vec::new();
+        people.write_row(index, &mut row);
+        let row = text(&row);
+        let cells: Vec<&str> = row.split('\t').collect();
+        for place in PERSONAL {
+            let value = cells[place];
+            assert!(value.len() > 6 && !log.contains(value), "column {place} of row {index}");
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_the_configuration_run_as_pasted() {
+    let home = tempfile::tempdir().unwrap();
+    let output = paste(&script("Configuration"), home.path());
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), "ok\nexit code 64\n");
+    assert!(text(&output.stderr).contains("the nearest known one is \"rest.listen\""));
+}
+
+#[test]
+fn a_command_of_the_documents_has_the_options_that_it_is_given() {
+    let mut checked = 0;
+    for document in documents() {
+        let shell = blocks(&document.text).into_iter().filter(|(language, _)| language == "sh");
+        for (_, block) in shell {
+            for call in block.split("cvrsd ").skip(1) {
+                let call = call.split(['\n', ')', '|', '>', '&']).next().unwrap();
+                checked += check_options(call);
+            }
+        }
+    }
+    assert!(checked > 10, "options were found");
+}
+
+/// Holds the options of one call against the command's help; returns how many there were.
+fn check_options(call: &str) -> usize {
+    let mut words =
+        call.split_whitespace().filter(|w| w.starts_with(|c: char| c.is_ascii_graphic()));
+    let command: Vec<&str> = words.by_ref().take_while(|w| !w.starts_with('-')).collect();
+    let options: Vec<&str> = call.split_whitespace().filter(|w| w.starts_with("--")).collect();
+    let Some(first) = command.first() else { return 0 };
+    let nested = (*first == "records").then(|| command.get(1)).flatten();
+    let mut help = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
+    let help = help.arg(first).args(nested).arg("--help").output().unwrap();
+    assert!(help.status.success(), "there is no command {first}: {call}");
+    let help = text(&help.stdout);
+    for option in &options {
+        assert!(help.contains(option), "cvrsd {first} has no {option}");
+    }
+    options.len()
+}
