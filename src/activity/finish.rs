@@ -1,7 +1,5 @@
 //! Completing a job's report and its counts.
 
-use std::path::Path;
-
 use roaring::RoaringBitmap;
 
 use super::{
@@ -56,32 +54,18 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
 }
 
-/// Makes the report of a job of which nothing was processed: the one error that says why, or none
-/// for a job cancelled before its rows were all validated.
+/// The ending of a job of which nothing was processed: its failure is its one error; none for a job
+/// cancelled before its rows were all validated.
 ///
-/// # Errors
-/// As the report cannot be written.
-pub fn fail(report: &Path, failure: Option<Failure>) -> Result<Ending, Error> {
-    let mut writer = ReportWriter::open(report.to_owned(), 0).context("cannot open the report")?;
-    let mut validated = Validated::default();
-    if let Some(failure) = &failure {
-        let row = ReportRow {
-            line: 1,
-            storage: None,
-            vax_event_id: String::new(),
-            recip_id: String::new(),
-            field: String::new(),
-            code: failure.code.as_str().to_owned(),
-            message: failure.message.clone(),
-        };
-        writer.push(&row).context("cannot write the report")?;
-        validated.errors = 1;
-    }
-    let report_length = writer.sync().context("cannot sync the report")?;
-    let report_crc = checksum(report, report_length).context("cannot read the report")?;
+/// Touches no file: until the ending is committed a crash leads back into validation, which goes on
+/// behind the durable part of the report.
+#[must_use]
+pub fn fail(failure: Option<Failure>) -> Ending {
+    let errors = u64::from(failure.is_some());
     let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Cancelled };
+    let validated = Validated { errors, ..Validated::default() };
     let applied = Applied::default();
-    Ok(Ending { outcome, validated, applied, report_length, report_crc, failure })
+    Ending { outcome, validated, applied, report_length: 0, report_crc: 0, failure }
 }
 
 fn read_refusals(

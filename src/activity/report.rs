@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::workspace::open_cut;
-use crate::{cvrs, domain::Storage};
+use crate::{
+    cvrs,
+    domain::{Failure, Storage},
+};
 
 /// One error of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,20 @@ impl ReportRow {
     /// First line of a report as people download it.
     pub const HEADER: &'static str =
         "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage";
+
+    /// The one error of a file that could not be processed.
+    #[must_use]
+    pub fn of_failure(failure: &Failure) -> Self {
+        Self {
+            line: 1,
+            storage: None,
+            vax_event_id: String::new(),
+            recip_id: String::new(),
+            field: String::new(),
+            code: failure.code.as_str().to_owned(),
+            message: failure.message.clone(),
+        }
+    }
 
     /// `validation` or `processing`.
     #[must_use]

@@ -65,6 +65,17 @@ impl Workspace {
         }
     }
 
+    /// Removes the report of a job that ended without one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove_report(&self, job: JobId) -> io::Result<()> {
+        match fs::remove_file(self.report(job)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// The jobs that have files of a run.
     ///
     /// # Errors

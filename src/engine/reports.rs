@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     activity::{self, ReportRow},
-    domain::Job,
+    domain::{Job, Outcome},
     error::Error,
     limits::REPORT_PAGE_ERRORS,
 };
@@ -15,6 +15,8 @@ pub struct ReportReader {
     path: PathBuf,
     length: u64,
     file: Option<activity::ReportReader>,
+    /// The report of a job that failed as a whole; such a job has no file.
+    failure: Option<ReportRow>,
 }
 
 impl ReportReader {
@@ -22,7 +24,9 @@ impl ReportReader {
     pub(super) fn new(path: PathBuf, job: &Job) -> Self {
         let length =
             if job.is_terminal() { job.report_length } else { job.validated.report_length };
-        Self { path, length, file: None }
+        let failed = job.outcome() == Some(Outcome::Failed);
+        let failure = job.failure.as_ref().filter(|_| failed).map(ReportRow::of_failure);
+        Self { path, length, file: None, failure }
     }
 
     /// The next errors in report order, at most `limits::REPORT_PAGE_ERRORS`; `None` after the last.
@@ -30,6 +34,9 @@ impl ReportReader {
     /// # Errors
     /// When the report cannot be read.
     pub async fn next_page(&mut self) -> Result<Option<Vec<ReportRow>>, Error> {
+        if let Some(failure) = self.failure.take() {
+            return Ok(Some(vec![failure]));
+        }
         let (opened, path, length) = (self.file.take(), self.path.clone(), self.length);
         let read = move || {
             let mut file = match opened {
