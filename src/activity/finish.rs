@@ -5,14 +5,12 @@ use roaring::RoaringBitmap;
 use super::{
     Context, Error, Step,
     apply::lines_after,
+    payload::Text,
     report::{ReportRow, ReportWriter, checksum, printed},
-    validate::read_header,
 };
 use crate::{
     cvrs::Miss,
     domain::{Applied, Ending, Failure, Job, Operation, Outcome, Storage, Validated},
-    error::Code,
-    intake::Lines,
     records::Misses,
 };
 
@@ -44,7 +42,7 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     let mut report = ReportWriter::open(path.clone(), job.validated.report_length)
         .context("cannot open the report")?;
     if refusals.iter().any(|r| !r.missed.is_empty() || !r.untouched.is_empty()) {
-        write_refusals(step, &mut report, &refusals)?;
+        write_refusals(step, &mut report, &refusals, Ids::open(step, cancelled)?)?;
     }
     let report_length = report.sync().context("cannot sync the report")?;
     let report_crc = checksum(&path, report_length).context("cannot read the report")?;
@@ -96,11 +94,10 @@ fn write_refusals(
     step: &Step<'_>,
     report: &mut ReportWriter,
     refusals: &[Refusals],
+    mut ids: Ids,
 ) -> Result<(), Error> {
     let spec = &step.job.spec;
     let dir = step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
-    let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
-    let header = read_header(&mut lines, spec.operation)?;
     let mut asides = Vec::new();
     for refused in refusals.iter().skip(1) {
         let path = dir.join(format!("report-{}", refused.storage));
@@ -109,13 +106,7 @@ fn write_refusals(
     }
     let all = refusals.iter().fold(RoaringBitmap::new(), |all, r| all | &r.missed | &r.untouched);
     for number in &all {
-        lines.skip_to(u64::from(number))?;
-        let Some(line) = lines.next()? else {
-            let text = format!("the payload ends before line {number}, which was validated");
-            return Err(Error::file(Code::FileDamaged, text));
-        };
-        let vax_event_id = printed(header.event_id(line.bytes));
-        let recip_id = printed(header.recip_id(line.bytes));
+        let (vax_event_id, recip_id) = ids.of(u64::from(number))?;
         let parts = std::iter::once(&mut *report).chain(asides.iter_mut().map(|(_, part)| part));
         for (refused, part) in refusals.iter().zip(parts) {
             let Some(miss) = refused.verdict(number, spec.operation) else { continue };
@@ -137,6 +128,34 @@ fn write_refusals(
         }
     }
     Ok(())
+}
+
+/// The ids of refused rows.
+struct Ids {
+    text: Option<Text>,
+}
+
+impl Ids {
+    /// A cancelled job must come to its end also when its payload is lost or damaged: nothing else could
+    /// end it. Its report then has lines without ids.
+    fn open(step: &Step<'_>, cancelled: bool) -> Result<Self, Error> {
+        match Text::open(step) {
+            Ok(text) => Ok(Self { text: Some(text) }),
+            Err(Error::File(failure)) if cancelled => {
+                let job = step.job.spec.id;
+                tracing::error!(%job, error = %failure.message, "a report is left without ids");
+                Ok(Self { text: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `vax_event_id` and `recip_id` of a line; lines are asked for in ascending order.
+    fn of(&mut self, number: u64) -> Result<(String, String), Error> {
+        let Some(text) = &mut self.text else { return Ok(Default::default()) };
+        let row = text.row(number)?;
+        Ok((printed(row.event_id()), printed(row.recip_id())))
+    }
 }
 
 impl Refusals {

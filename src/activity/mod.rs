@@ -5,6 +5,7 @@ mod apply;
 mod finish;
 mod keys;
 mod pace;
+mod payload;
 mod report;
 mod sort;
 mod stop;
