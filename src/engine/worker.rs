@@ -61,7 +61,7 @@ impl Worker {
         if job.is_terminal() {
             return Ok(Done::Ended);
         }
-        if job.held && !job.cancel_requested {
+        if job.held {
             tracing::error!(job = %turn.job, "job is held");
             return Ok(Done::Held);
         }
