@@ -96,6 +96,8 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// After what time callers are asked to try again what a quota, a start or a drain refused.
 pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
+/// Bytes of rows after which a batch takes no further row, however few it has.
+pub const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old

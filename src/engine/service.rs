@@ -374,13 +374,13 @@ impl Submit {
             self.poison.trip(format!("the payload of job {id} could not be kept"));
             return Err(error);
         }
-        let submitted = self.journal.submit(self.spec).await;
-        if !matches!(submitted, Ok(journal::Submission::New(_))) {
-            let spool = self.spool;
-            let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
-            removed.map_err(Error::internal)?.map_err(Error::internal)?;
+        // Where the journal failed, the job may be durable all the same, so its payload stays; the next
+        // start sweeps it away if there is no such job.
+        let submitted = self.journal.submit(self.spec).await.map_err(internal)?;
+        if !matches!(submitted, journal::Submission::New(_)) {
+            remove_payload(self.spool, id).await;
         }
-        match submitted.map_err(internal)? {
+        match submitted {
             journal::Submission::New(job) => {
                 tracing::info!(
                     job = %job.spec.id,
@@ -402,6 +402,15 @@ impl Submit {
 
 fn draining() -> Error {
     Error::new(Code::Draining, "the daemon is draining")
+}
+
+/// Removes the payload of a job that was not made. What cannot be removed is swept away at the next
+/// start.
+async fn remove_payload(spool: Spool, id: JobId) {
+    let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
+    if let Err(error) = removed.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
+        tracing::warn!(%error, "a payload without a job is left for the next start");
+    }
 }
 
 fn conflict(job: &Job, given: &[u8; 32]) -> Error {
