@@ -163,6 +163,7 @@ fn health_reflection_and_deadlines_work_with_grpcio() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_grpcio_gives_up_leaves_nothing() {
     for how in ["cancel", "cancel-with-length", "deadline", "close", "exit", "hasty"] {
+        println!("{how}");
         let dir = tempfile::tempdir().unwrap();
         let daemon = start(&dir.path().join("data"), &[]);
         let text = files::text(1, 0..8_000);
