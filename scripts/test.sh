@@ -5,4 +5,5 @@ cd "$(dirname "$0")/.."
 source scripts/tools.sh
 
 need_nextest
+need_clients
 cargo nextest run --locked "$@" </dev/null

@@ -31,6 +31,15 @@ need_deny() {
     have cargo-deny || install_crate cargo-deny
 }
 
+# What the clients of the tests run on.
+need_clients() {
+    have curl && python3 -c 'import ensurepip, venv' 2>/dev/null && return
+    heading "install curl, python3-venv"
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates curl python3 python3-venv
+}
+
 need_npx() {
     have npx && return
     heading "install npm"

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::SystemTime,
 };
 
 use cvrsd::proto::jobs::Operation;
@@ -116,7 +117,7 @@ async fn the_python_client_sees_every_event_once_though_the_daemon_is_killed() {
     let data = dir.path().join("data");
     let daemon = start(&data, SMALL_STEPS);
     let address = daemon.grpc.clone();
-    let text = files::text(1, 0..20_000);
+    let text = files::text(1, 0..60_000);
     jobs::run(&mut daemon.jobs().await, &Upload::zip(Operation::Create, &text)).await;
     let file = write(dir.path(), "a.zip", &files::zip(&text));
     let mut child = client(&file, &address).stdout(Stdio::piped()).spawn().unwrap();
@@ -129,6 +130,7 @@ async fn the_python_client_sees_every_event_once_though_the_daemon_is_killed() {
         }
     }
     daemon.kill();
+    let killed = SystemTime::now();
     let daemon = start(&data, &[SMALL_STEPS, &[("CVRSD__GRPC__LISTEN", &address)]].concat());
     told.extend(lines);
     let told = told.join("\n");
@@ -136,10 +138,12 @@ async fn the_python_client_sees_every_event_once_though_the_daemon_is_killed() {
     let seqs = seqs(&told);
     assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{told}");
     assert!(told.contains("outcome SUCCEEDED"), "{told}");
-    assert!(told.contains("REDACTED_DB: 20000 deleted, 0 errors"), "{told}");
+    assert!(told.contains("REDACTED_DB: 60000 deleted, 0 errors"), "{told}");
     let job_id = told.strip_prefix("job ").unwrap().split(':').next().unwrap();
     let job = jobs::get(&mut daemon.jobs().await, job_id).await;
     assert_eq!(seqs.last(), Some(&job.seq));
+    let ended = SystemTime::try_from(job.end_time.unwrap()).unwrap();
+    assert!(ended > killed, "the job was over before the kill");
 }
 
 #[test]
@@ -163,6 +167,7 @@ fn health_reflection_and_deadlines_work_with_grpcio() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_grpcio_gives_up_leaves_nothing() {
     for how in ["cancel", "cancel-with-length", "deadline", "close", "exit", "hasty"] {
+        println!("{how}");
         let dir = tempfile::tempdir().unwrap();
         let daemon = start(&dir.path().join("data"), &[]);
         let text = files::text(1, 0..8_000);
