@@ -32,6 +32,9 @@ use crate::{
 /// How often what histograms collected is folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Time at the end of a drain in which connections get their last answers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Why the daemon ended other than well.
 #[derive(Debug)]
 pub struct Ended {
@@ -56,10 +59,14 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
     telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
     let mut signals = Signals::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
+    // Records are nobody else's to read, whatever the directory above allows.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data.dir.clone();
     let _lock = tokio::task::spawn_blocking(move || lock(&dir))
         .await
         .map_err(|e| Ended::new(Exit::Stopped, e))??;
+    // A daemon that was killed left its addresses behind.
+    withdraw(&config.data.dir);
     let (listeners, addresses) = Listeners::bind(config).await?;
     let poison = Poison::default();
     let service = Service::new(config);
@@ -146,8 +153,11 @@ async fn drain(
     shutdown: &CancellationToken,
     faces: &mut JoinSet<Result<(), String>>,
 ) {
-    let deadline = Instant::now() + config.engine.drain_timeout;
+    let (began, most) = (Instant::now(), config.engine.drain_timeout);
+    let deadline = began + most;
     service.drain();
+    // Listeners stay open meanwhile: callers are told that the daemon drains, probes are answered.
+    service.settle(began + most.saturating_sub(LAST_WORDS.min(most / 2))).await;
     shutdown.cancel();
     let left = || deadline.saturating_duration_since(Instant::now());
     let closed = timeout(left(), async { while faces.join_next().await.is_some() {} }).await;

@@ -15,7 +15,7 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// Chunks that wait between a connection and the spool's writer thread.
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
 /// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
-pub const UPLOAD_BYTES_MIN: usize = 1 << 10;
+pub const UPLOAD_BYTES_MIN: usize = 32 << 10;
 /// Bytes that a content encoding is undone into at a time.
 pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
 /// How many times `intake.max_body_bytes` an encoded body may have before decoding.
@@ -96,6 +96,8 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// After what time callers are asked to try again what a quota, a start or a drain refused.
 pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
+/// Bytes of rows after which a batch takes no further row, however few it has.
+pub const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old

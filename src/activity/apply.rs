@@ -8,16 +8,13 @@ use super::{
     Context, Error, Step,
     keys::{KeyEntry, KeysReader},
     pace::Pace,
+    payload::Text,
     sort::Sorted,
-    validate::read_header,
 };
 use crate::{
-    cvrs::Header,
     domain::{Applied, EventKind, Operation},
-    error::Code,
-    intake::Lines,
-    limits::CHECKPOINTS_MAX,
-    records::{self, Batch, Entry},
+    limits::{BATCH_BYTES_MAX, CHECKPOINTS_MAX},
+    records::{self, Batch, Entry, RecordStore},
 };
 
 /// Applies the job's valid rows from the record store's cursor on. Returns where the cursor stands
@@ -33,6 +30,9 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
         let text = format!("job {id} stands at {}, but {told} rows were told", cursor.position);
         return Err(records::Error::Damaged(text).into());
     }
+    if cursor.position == step.job.validated.rows_valid {
+        return Ok(cursor);
+    }
     let mut source = Source::open(step, cursor.position)?;
     let engine = step.engine;
     let mut pace = Pace::new(
@@ -44,7 +44,7 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
     );
     loop {
         step.stop.check()?;
-        source.fill(engine.checkpoint_rows, step)?;
+        source.fill(step)?;
         let entries = source.entries();
         if entries.is_empty() {
             return Ok(cursor);
@@ -69,61 +69,36 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
 /// The valid rows of a job from some position on, a batch at a time.
 struct Source {
     order: Order,
+    /// Where the rows are; a delete needs none.
+    text: Option<Text>,
     keys: Vec<KeyEntry>,
     /// The rows of `keys`, one after the other; empty for a delete.
     rows: Vec<u8>,
     ends: Vec<usize>,
 }
 
-enum Order {
-    Index(Sorted),
-    File { keys: Box<KeysReader>, lines: Box<Lines>, header: Box<Header> },
-}
-
-impl Order {
-    fn open(step: &Step<'_>) -> Result<Self, Error> {
-        let spec = &step.job.spec;
-        let path = step.workspace.keys(spec.id);
-        let keys = KeysReader::open(&path, step.job.validated.keys_length)
-            .context("cannot open the keys file")?;
-        if spec.operation == Operation::Delete {
-            let dir =
-                step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
-            let sorted = Sorted::new(keys, step.engine.sort_bytes, &dir);
-            return Ok(Self::Index(sorted.context("cannot sort the keys")?));
-        }
-        let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
-        let header = Box::new(read_header(&mut lines, spec.operation)?);
-        Ok(Self::File { keys: Box::new(keys), lines: Box::new(lines), header })
-    }
-
-    fn next_key(&mut self) -> Result<Option<KeyEntry>, Error> {
-        match self {
-            Self::Index(sorted) => sorted.next().context("cannot read the sorted keys"),
-            Self::File { keys, .. } => keys.next().context("cannot read the keys file"),
-        }
-    }
-}
-
 impl Source {
     fn open(step: &Step<'_>, position: u64) -> Result<Self, Error> {
+        let text = match step.job.spec.operation {
+            Operation::Delete => None,
+            Operation::Create | Operation::Update => Some(Text::open(step)?),
+        };
         let mut order = Order::open(step)?;
-        for _ in 0..position {
-            order.next_key()?;
-        }
-        Ok(Self { order, keys: Vec::new(), rows: Vec::new(), ends: Vec::new() })
+        order.skip(position)?;
+        Ok(Self { order, text, keys: Vec::new(), rows: Vec::new(), ends: Vec::new() })
     }
 
-    /// Takes the next `most` rows.
-    fn fill(&mut self, most: usize, step: &Step<'_>) -> Result<(), Error> {
+    /// Takes the next rows, as many as a batch may have.
+    fn fill(&mut self, step: &Step<'_>) -> Result<(), Error> {
         self.keys.clear();
         self.rows.clear();
         self.ends.clear();
-        while self.keys.len() < most
-            && let Some(entry) = self.order.next_key()?
+        while self.keys.len() < step.engine.checkpoint_rows
+            && self.rows.len() < BATCH_BYTES_MAX
+            && let Some(entry) = self.order.next()?
         {
-            if let Order::File { lines, header, .. } = &mut self.order {
-                read_row(lines, header, &entry, step, &mut self.rows)?;
+            if let Some(text) = &mut self.text {
+                read_row(text, &entry, step.store, &mut self.rows)?;
             }
             self.keys.push(entry);
             self.ends.push(self.rows.len());
@@ -143,25 +118,52 @@ impl Source {
     }
 }
 
+/// The keys of a job's valid rows in the order in which it applies them.
+enum Order {
+    Index(Sorted),
+    File(KeysReader),
+}
+
+impl Order {
+    fn open(step: &Step<'_>) -> Result<Self, Error> {
+        let id = step.job.spec.id;
+        let keys = KeysReader::open(&step.workspace.keys(id), step.job.validated.keys_length)
+            .context("cannot open the keys file")?;
+        if step.job.spec.operation != Operation::Delete {
+            return Ok(Self::File(keys));
+        }
+        let dir = step.workspace.make_dir(id).context("cannot make the job's directory")?;
+        let sorted = Sorted::new(keys, step.engine.sort_bytes, &dir);
+        Ok(Self::Index(sorted.context("cannot sort the keys")?))
+    }
+
+    fn skip(&mut self, count: u64) -> Result<(), Error> {
+        for _ in 0..count {
+            self.next()?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<KeyEntry>, Error> {
+        match self {
+            Self::Index(sorted) => sorted.next().context("cannot read the sorted keys"),
+            Self::File(keys) => keys.next().context("cannot read the keys file"),
+        }
+    }
+}
+
 /// Appends the row of an entry in canonical order; it must still be the row that was validated.
 fn read_row(
-    lines: &mut Lines,
-    header: &Header,
+    text: &mut Text,
     entry: &KeyEntry,
-    step: &Step<'_>,
+    store: &dyn RecordStore,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let number = u64::from(entry.line());
-    lines.skip_to(number)?;
-    let damaged = || {
-        let text = format!("line {number} of the payload is not the line that was validated");
-        Error::file(Code::FileDamaged, text)
-    };
-    let line = lines.next()?.ok_or_else(damaged)?;
-    if line.number != number || step.store.key(header.event_id(line.bytes)) != entry.key() {
-        return Err(damaged());
+    let row = text.row(u64::from(entry.line()))?;
+    if store.key(row.event_id()) != entry.key() {
+        return Err(row.damaged());
     }
-    header.canonical(line.bytes, out);
+    row.canonical(out);
     Ok(())
 }
 
@@ -172,10 +174,8 @@ pub(super) fn lines_after(
     mut each: impl FnMut(u32),
 ) -> Result<(), Error> {
     let mut order = Order::open(step)?;
-    for _ in 0..position {
-        order.next_key()?;
-    }
-    while let Some(entry) = order.next_key()? {
+    order.skip(position)?;
+    while let Some(entry) = order.next()? {
         each(entry.line());
     }
     Ok(())

@@ -5,14 +5,12 @@ use roaring::RoaringBitmap;
 use super::{
     Context, Error, Step,
     apply::lines_after,
+    payload::Text,
     report::{ReportRow, ReportWriter, checksum, printed},
-    validate::read_header,
 };
 use crate::{
     cvrs::Miss,
     domain::{Applied, Ending, Failure, Job, Operation, Outcome, Storage, Validated},
-    error::Code,
-    intake::Lines,
     records::Misses,
 };
 
@@ -44,7 +42,7 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     let mut report = ReportWriter::open(path.clone(), job.validated.report_length)
         .context("cannot open the report")?;
     if refusals.iter().any(|r| !r.missed.is_empty() || !r.untouched.is_empty()) {
-        write_refusals(step, &mut report, &refusals)?;
+        write_refusals(step, &mut report, &refusals, Ids::open(step, cancelled)?)?;
     }
     let report_length = report.sync().context("cannot sync the report")?;
     let report_crc = checksum(&path, report_length).context("cannot read the report")?;
@@ -54,21 +52,18 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
 }
 
-/// The ending of a job of which nothing was processed: failed for that reason, or else cancelled
-/// before its rows were all validated. It has no report file, so that a crash before the ending is
-/// committed leaves what a resumed validation goes on from.
+/// The ending of a job of which nothing was processed: its failure is its one error; none for a job
+/// cancelled before its rows were all validated.
+///
+/// Touches no file: until the ending is committed a crash leads back into validation, which goes on
+/// behind the durable part of the report.
 #[must_use]
-pub fn unprocessed(failure: Option<Failure>) -> Ending {
-    let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Cancelled };
+pub fn fail(failure: Option<Failure>) -> Ending {
     let errors = u64::from(failure.is_some());
-    Ending {
-        outcome,
-        validated: Validated { errors, ..Validated::default() },
-        applied: Applied::default(),
-        report_length: 0,
-        report_crc: crc32fast::hash(b""),
-        failure,
-    }
+    let outcome = if failure.is_some() { Outcome::Failed } else { Outcome::Cancelled };
+    let validated = Validated { errors, ..Validated::default() };
+    let applied = Applied::default();
+    Ending { outcome, validated, applied, report_length: 0, report_crc: 0, failure }
 }
 
 fn read_refusals(
@@ -99,11 +94,10 @@ fn write_refusals(
     step: &Step<'_>,
     report: &mut ReportWriter,
     refusals: &[Refusals],
+    mut ids: Ids,
 ) -> Result<(), Error> {
     let spec = &step.job.spec;
     let dir = step.workspace.make_dir(spec.id).context("cannot make the job's directory")?;
-    let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
-    let header = read_header(&mut lines, spec.operation)?;
     let mut asides = Vec::new();
     for refused in refusals.iter().skip(1) {
         let path = dir.join(format!("report-{}", refused.storage));
@@ -112,13 +106,7 @@ fn write_refusals(
     }
     let all = refusals.iter().fold(RoaringBitmap::new(), |all, r| all | &r.missed | &r.untouched);
     for number in &all {
-        lines.skip_to(u64::from(number))?;
-        let Some(line) = lines.next()? else {
-            let text = format!("the payload ends before line {number}, which was validated");
-            return Err(Error::file(Code::FileDamaged, text));
-        };
-        let vax_event_id = printed(header.event_id(line.bytes));
-        let recip_id = printed(header.recip_id(line.bytes));
+        let (vax_event_id, recip_id) = ids.of(u64::from(number))?;
         let parts = std::iter::once(&mut *report).chain(asides.iter_mut().map(|(_, part)| part));
         for (refused, part) in refusals.iter().zip(parts) {
             let Some(miss) = refused.verdict(number, spec.operation) else { continue };
@@ -140,6 +128,34 @@ fn write_refusals(
         }
     }
     Ok(())
+}
+
+/// The ids of refused rows.
+struct Ids {
+    text: Option<Text>,
+}
+
+impl Ids {
+    /// A cancelled job must come to its end also when its payload is lost or damaged: nothing else could
+    /// end it. Its report then has lines without ids.
+    fn open(step: &Step<'_>, cancelled: bool) -> Result<Self, Error> {
+        match Text::open(step) {
+            Ok(text) => Ok(Self { text: Some(text) }),
+            Err(Error::File(failure)) if cancelled => {
+                let job = step.job.spec.id;
+                tracing::error!(%job, error = %failure.message, "a report is left without ids");
+                Ok(Self { text: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `vax_event_id` and `recip_id` of a line; lines are asked for in ascending order.
+    fn of(&mut self, number: u64) -> Result<(String, String), Error> {
+        let Some(text) = &mut self.text else { return Ok(Default::default()) };
+        let row = text.row(number)?;
+        Ok((printed(row.event_id()), printed(row.recip_id())))
+    }
 }
 
 impl Refusals {

@@ -5,6 +5,7 @@ mod apply;
 mod finish;
 mod keys;
 mod pace;
+mod payload;
 mod report;
 mod sort;
 mod stop;
@@ -12,7 +13,7 @@ mod validate;
 mod workspace;
 
 pub use apply::apply;
-pub use finish::{finish, unprocessed};
+pub use finish::{fail, finish};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};

@@ -6,13 +6,14 @@ use super::{
     Context, Error, Step,
     keys::{KeyEntry, KeysWriter},
     pace::Pace,
+    payload::check_payload,
     report::{ReportRow, ReportWriter, printed},
 };
 use crate::{
     cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
     domain::{EventKind, Operation, Validated},
     error::Code,
-    intake::{self, Lines, TextLimits},
+    intake::{Lines, TextLimits},
     limits::CHECKPOINTS_MAX,
 };
 
@@ -32,19 +33,15 @@ pub struct Validation {
 /// [`Error::File`] where the file cannot be read as CVRS or its bytes are not those that were accepted;
 /// [`Error::Stopped`]; or as files, journal and store fail.
 pub fn validate(step: &Step<'_>) -> Result<Validation, Error> {
-    if !step.payload.try_exists().context("cannot look for the payload")? {
-        return Err(Error::file(Code::FileDamaged, "the payload is missing"));
-    }
+    let (path, accepted) = (step.payload, &step.job.spec.payload);
     thread::scope(|scope| {
-        // The digest is the only guard of a text payload against damage on disk.
-        let digest = scope.spawn(|| intake::digest(step.payload));
+        let digest = thread::Builder::new()
+            .name("digest".to_owned())
+            .spawn_scoped(scope, || check_payload(path, accepted))
+            .context("cannot start the digest thread")?;
         let validation = Pass::open(step).and_then(Pass::run);
-        let digest = digest.join().map_err(|_| io::Error::other("the digest thread panicked"));
-        let digest = digest.and_then(|d| d).context("cannot read the payload")?;
-        if digest != step.job.spec.payload.sha256 {
-            let text = "the payload's bytes are not those that were accepted";
-            return Err(Error::file(Code::FileDamaged, text));
-        }
+        let panicked = |_| io::Error::other("the digest thread panicked");
+        digest.join().map_err(panicked).context("cannot read the payload")??;
         validation
     })
 }

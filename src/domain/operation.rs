@@ -27,10 +27,10 @@ impl Operation {
         }
     }
 
-    /// The operation of that name.
+    /// The operation of that name, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.as_str() == name)
+        Self::ALL.into_iter().find(|o| o.as_str().eq_ignore_ascii_case(name))
     }
 }
 

@@ -97,8 +97,10 @@ impl Scheduler {
         if let Some(lane) = state.lanes.get_mut(&job.spec.tenant)
             && lane.is_first(job.spec.id)
         {
-            lane.held = job.held && !job.cancel_requested;
-            lane.not_before = job.retry_at_us.and_then(instant_of);
+            // As when the cancel comes while the job waits: it ends at once.
+            let waits = !job.cancel_requested;
+            lane.held = waits && job.held;
+            lane.not_before = job.retry_at_us.filter(|_| waits).and_then(instant_of);
         }
     }
 
@@ -253,8 +255,10 @@ impl Lane {
         if self.is_first(id) {
             self.held = false;
             self.not_before = None;
+            self.jobs.pop_front();
+        } else {
+            self.jobs.retain(|waiting| waiting.id != id);
         }
-        self.jobs.retain(|waiting| waiting.id != id);
     }
 }
 

@@ -3,11 +3,13 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures_util::Stream;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     command::{Cancel as CancelJob, decision},
@@ -51,7 +53,8 @@ struct Shared {
     engine: OnceLock<Engine>,
     phase: watch::Sender<Phase>,
     validation: config::Validation,
-    idle_timeout: Duration,
+    /// Ends the uploads that a drain can wait for no longer.
+    cut: CancellationToken,
 }
 
 impl fmt::Debug for Service {
@@ -127,7 +130,7 @@ impl Service {
             engine: OnceLock::new(),
             phase: watch::Sender::new(Phase::Starting),
             validation: config.validation.clone(),
-            idle_timeout: config.intake.idle_timeout,
+            cut: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -145,6 +148,17 @@ impl Service {
         if let Some(engine) = self.shared.engine.get() {
             engine.drain();
         }
+    }
+
+    /// Waits until no job runs and no upload is on its way, at most until the deadline; then refuses
+    /// the uploads that still are.
+    pub async fn settle(&self, deadline: Instant) {
+        if let Some(engine) = self.shared.engine.get() {
+            while !(engine.is_drained() && engine.spool.is_idle()) && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.shared.cut.cancel();
     }
 
     /// The engine, once there.
@@ -173,7 +187,7 @@ impl Service {
     pub fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
         let engine = self.ready()?;
         if self.phase() == Phase::Draining {
-            return Err(Error::new(Code::Draining, "the daemon is draining"));
+            return Err(draining());
         }
         if let Some(id) = &request.request_id {
             check_request_id(id)?;
@@ -197,8 +211,8 @@ impl Service {
         let expected = Expected { length, sha256: request.content_sha256 };
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
-        let idle_timeout = self.shared.idle_timeout;
-        Ok(Submit { upload, spec, expected, journal, spool, poison, idle_timeout })
+        let cut = self.shared.cut.clone();
+        Ok(Submit { upload, spec, expected, journal, spool, poison, cut })
     }
 
     /// The job as it stands.
@@ -283,10 +297,10 @@ impl Service {
     /// Reads what is durable of a job's report.
     ///
     /// # Errors
-    /// While starting.
-    pub fn report(&self, job: &Job) -> Result<ReportReader, Error> {
+    /// While starting, or when the report cannot be opened.
+    pub async fn report(&self, job: &Job) -> Result<ReportReader, Error> {
         let path = self.ready()?.workspace.report(job.spec.id);
-        Ok(ReportReader::new(path, job))
+        ReportReader::open(path, job).await
     }
 
     /// Reads live records back.
@@ -322,22 +336,22 @@ pub struct Submit {
     journal: journal::Handle,
     spool: Spool,
     poison: Poison,
-    idle_timeout: Duration,
+    cut: CancellationToken,
 }
 
 impl Submit {
-    /// Takes the next piece of the body.
+    /// Takes the whole body. A sender that is silent or too slow is cut, see [`Upload::pump`].
     ///
     /// # Errors
-    /// As soon as the body is known to be refused.
-    pub async fn write(&mut self, data: Bytes) -> Result<(), Error> {
-        self.upload.write(data).await
-    }
-
-    /// How long the sender may be silent.
-    #[must_use]
-    pub fn idle_timeout(&self) -> Duration {
-        self.idle_timeout
+    /// As soon as the body is known to be refused, and when a drain can wait no longer for it.
+    pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
+    where
+        S: Stream<Item = Result<Bytes, Error>>,
+    {
+        tokio::select! {
+            pumped = self.upload.pump(body) => pumped,
+            () = self.cut.cancelled() => Err(draining()),
+        }
     }
 
     /// Ends the body and makes the job; both are durable when this returns. Where the caller goes
@@ -360,13 +374,13 @@ impl Submit {
             self.poison.trip(format!("the payload of job {id} could not be kept"));
             return Err(error);
         }
-        let submitted = self.journal.submit(self.spec).await;
-        if !matches!(submitted, Ok(journal::Submission::New(_))) {
-            let spool = self.spool;
-            let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
-            removed.map_err(Error::internal)?.map_err(Error::internal)?;
+        // Where the journal failed, the job may be durable all the same, so its payload stays; the next
+        // start sweeps it away if there is no such job.
+        let submitted = self.journal.submit(self.spec).await.map_err(internal)?;
+        if !matches!(submitted, journal::Submission::New(_)) {
+            remove_payload(self.spool, id).await;
         }
-        match submitted.map_err(internal)? {
+        match submitted {
             journal::Submission::New(job) => {
                 tracing::info!(
                     job = %job.spec.id,
@@ -383,6 +397,19 @@ impl Submit {
             journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
             journal::Submission::Conflict(job) => Err(conflict(&job, &sha256)),
         }
+    }
+}
+
+fn draining() -> Error {
+    Error::new(Code::Draining, "the daemon is draining")
+}
+
+/// Removes the payload of a job that was not made. What cannot be removed is swept away at the next
+/// start.
+async fn remove_payload(spool: Spool, id: JobId) {
+    let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
+    if let Err(error) = removed.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
+        tracing::warn!(%error, "a payload without a job is left for the next start");
     }
 }
 

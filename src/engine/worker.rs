@@ -61,7 +61,7 @@ impl Worker {
         if job.is_terminal() {
             return Ok(Done::Ended);
         }
-        if job.held && !job.cancel_requested {
+        if job.held {
             tracing::error!(job = %turn.job, "job is held");
             return Ok(Done::Held);
         }
@@ -84,9 +84,7 @@ impl Worker {
         if job.status() == Status::Validating {
             let validation = match self.step(turn, &job, activity::validate) {
                 Ok(validation) => validation,
-                Err(activity::Error::File(failure)) => {
-                    return Ok(activity::unprocessed(Some(failure)));
-                }
+                Err(activity::Error::File(failure)) => return Ok(activity::fail(Some(failure))),
                 Err(error) => return Err(error),
             };
             let activity::Validation { validated, warnings } = validation;
@@ -104,7 +102,7 @@ impl Worker {
         });
         match applied {
             Err(activity::Error::File(failure)) if self.store.cursor(turn.job)?.position == 0 => {
-                Ok(activity::unprocessed(Some(failure)))
+                Ok(activity::fail(Some(failure)))
             }
             other => other,
         }
@@ -115,7 +113,7 @@ impl Worker {
         let ending = if job.is_validated() {
             self.step(turn, job, |step| activity::finish(step, true))?
         } else {
-            activity::unprocessed(None)
+            activity::fail(None)
         };
         self.complete(turn, ending)
     }
@@ -210,12 +208,16 @@ impl Worker {
 /// start.
 pub fn cleanup(job: &Job, store: &dyn RecordStore, spool: &Spool, workspace: &Workspace) {
     let id = job.spec.id;
-    let forgotten = store.forget(id).map_err(std::io::Error::other);
-    let removed = forgotten
-        .and_then(|()| if job.report_length == 0 { workspace.remove_report(id) } else { Ok(()) })
-        .and_then(|()| workspace.clear(id))
-        .and_then(|()| spool.remove(id));
-    if let Err(error) = removed {
+    let remove = || {
+        store.forget(id).map_err(std::io::Error::other)?;
+        if job.report_length == 0 {
+            workspace.remove_report(id)?;
+        }
+        // Behind what only its directory reminds the next start of.
+        workspace.clear(id)?;
+        spool.remove(id)
+    };
+    if let Err(error) = remove() {
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");
     }
 }

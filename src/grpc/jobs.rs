@@ -133,7 +133,7 @@ impl JobService for Jobs {
         let caller = self.caller(&request)?;
         let id = message::job_id(&request.into_inner().job_id).map_err(status)?;
         let job = self.service.get(&caller, id).await.map_err(status)?;
-        let reader = self.service.report(&job).map_err(status)?;
+        let reader = self.service.report(&job).await.map_err(status)?;
         Ok(Response::new(Box::pin(report::pages(reader))))
     }
 }

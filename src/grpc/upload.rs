@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tonic::Status;
 
 use super::message::timestamp;
@@ -75,20 +75,13 @@ pub(super) async fn receive<M: UploadMessage>(
 ) -> Result<Submission, Error> {
     let header = first(&mut messages, REQUEST_HEAD_TIMEOUT).await?;
     let mut submit = service.begin(caller, announced(operation, header)?)?;
-    let idle = submit.idle_timeout();
-    let mut deadline = Instant::now() + idle;
     let mut position = 0;
-    loop {
-        let next = timeout_at(deadline, messages.next()).await;
-        let Some(message) = next.map_err(|_| stalled())? else { break };
+    let chunks = messages.map(move |message| {
         let data = chunk(message.map_err(|s| broken(&s))?, position)?;
-        if data.is_empty() {
-            continue;
-        }
         position += data.len() as u64;
-        submit.write(data).await?;
-        deadline = Instant::now() + idle;
-    }
+        Ok(data)
+    });
+    submit.pump(chunks).await?;
     submit.finish().await
 }
 

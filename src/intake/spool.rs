@@ -94,6 +94,13 @@ impl Spool {
         Ok(Upload::new(self.clone(), commands, reply, config.idle_timeout))
     }
 
+    /// Whether no upload is on its way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let most = self.shared.config.uploads_max.min(Semaphore::MAX_PERMITS);
+        self.shared.slots.available_permits() == most
+    }
+
     /// Where the payload of a job is.
     #[must_use]
     pub fn path(&self, id: JobId) -> PathBuf {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     problem::Problem,
-    request::{Caller, Id},
+    request::{self, Caller, Id, NoParameters},
     routes::Face,
 };
 use crate::{engine::ReportRow, error::Error};
@@ -26,10 +26,12 @@ pub(super) async fn errors(
     State(face): State<Face>,
     Caller(caller): Caller,
     Id(id): Id,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    request::query::<NoParameters>(&uri)?;
     let job = face.service.get(&caller, id).await?;
-    let reader = face.service.report(&job)?;
+    let reader = face.service.report(&job).await?;
     let format = Format::accepted(&headers);
     let head = stream::iter([Ok(Bytes::from_static(format.head().as_bytes()))]);
     let pages = stream::try_unfold(reader, move |mut reader| async move {

@@ -4,14 +4,14 @@ use std::convert::Infallible;
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, Uri},
     response::sse::{Event, Sse},
 };
 use futures_util::{Stream, stream};
 
 use super::{
     problem::Problem,
-    request::{self, Caller, Id},
+    request::{self, Caller, Id, NoParameters},
     routes::Face,
     view::Full,
 };
@@ -26,8 +26,10 @@ pub(super) async fn events(
     State(face): State<Face>,
     Caller(caller): Caller,
     Id(id): Id,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    request::query::<NoParameters>(&uri)?;
     let after_seq = request::last_event_id(&headers)?.unwrap_or(0);
     let watcher = face.service.watch(&caller, id, after_seq).await?;
     Ok(Sse::new(told(watcher)))

@@ -46,7 +46,7 @@ pub(super) async fn fit<V: Serialize>(
     }
     let bare = json_chars(&view(Inline { truncated: true, ..Inline::default() }))?;
     let mut cut = Cut::new(budget_chars.saturating_sub(bare), total);
-    let mut reader = service.report(job)?;
+    let mut reader = service.report(job).await?;
     'report: while let Some(page) = reader.next_page().await? {
         for row in &page {
             if !cut.offer(row.storage, row.text())? {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     inline,
     problem::Problem,
-    request::{self, Caller, Id},
+    request::{self, Caller, Id, NoParameters},
     routes::Face,
     view::{Cancelled, Full, Plain},
 };
@@ -60,7 +60,9 @@ pub(super) async fn cancel(
     State(face): State<Face>,
     Caller(caller): Caller,
     Id(id): Id,
+    uri: Uri,
 ) -> Result<Response, Problem> {
+    request::query::<NoParameters>(&uri)?;
     let cancel = face.service.cancel(&caller, id).await?;
     let job = &cancel.job;
     let view = |lists| Cancelled::new(job, Some(lists), cancel.took_effect);

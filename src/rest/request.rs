@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Path, Query},
     http::{HeaderMap, HeaderName, Uri, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{problem::Problem, routes::Face};
 use crate::{
@@ -52,6 +52,11 @@ pub(super) fn caller(headers: &HeaderMap, face: &Face) -> Result<Principal, Erro
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     face.authenticator.authenticate(authorization)
 }
+
+/// The query of a path that takes no parameter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}
 
 /// The query parameters. An unknown one is an error: a misspelt `validateOnly` must not run a job.
 ///

@@ -9,14 +9,14 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::{JOBS, inline, problem::Problem, request, routes::Face, view::Six};
 use crate::{
     domain::Operation,
     engine::{Submission, Submit, SubmitRequest},
     error::{Code, Error},
-    intake::Encoding,
+    intake::{self, Encoding},
     limits::{POLL_INTERVAL, REFUSED_BODY_TIMEOUT},
 };
 
@@ -88,22 +88,9 @@ async fn receive(
     data: &mut BodyDataStream,
     version: Version,
 ) -> Result<Submission, Error> {
-    let idle = submit.idle_timeout();
-    let mut deadline = Instant::now() + idle;
-    loop {
-        let Ok(next) = timeout_at(deadline, data.next()).await else {
-            return Err(Error::new(Code::BodyTimeout, "the upload stalled"));
-        };
-        let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| aborted())?;
-        if chunk.is_empty() {
-            continue;
-        }
-        submit.write(chunk).await?;
-        deadline = Instant::now() + idle;
-    }
+    submit.pump(data.by_ref().map(|chunk| chunk.map_err(intake::aborted))).await?;
     if !ended(data, version) {
-        return Err(aborted());
+        return Err(intake::aborted("its stream was reset"));
     }
     submit.finish().await
 }
@@ -112,10 +99,6 @@ async fn receive(
 /// its client reset with `NO_ERROR` for an ended one; a broken HTTP/1 body is always an error.
 fn ended(data: &impl HttpBody, version: Version) -> bool {
     version != Version::HTTP_2 || data.is_end_stream()
-}
-
-fn aborted() -> Error {
-    Error::new(Code::BodyAborted, "the connection broke before the body ended")
 }
 
 /// The documented answer: the six properties, and where to poll.

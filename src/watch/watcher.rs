@@ -131,6 +131,8 @@ impl Watcher {
                 return Ok(live.event_after(self.told, newest));
             }
             tokio::select! {
+                // A reader that comes back after a while is told what happened, not that nothing did.
+                biased;
                 changed = live.latest.changed() => {
                     changed.map_err(Error::internal)?;
                 }

@@ -13,6 +13,7 @@
 mod support;
 
 mod cancel;
+mod drain;
 mod grpc;
 mod lifecycle;
 mod rest;

@@ -1,7 +1,10 @@
 //! A caller cancels a job.
 
 use super::Command;
-use crate::domain::{Applied, Ending, EventKind, Job, Outcome, Status, Validated};
+use crate::{
+    activity,
+    domain::{EventKind, Job, Status},
+};
 
 /// Ends a queued job at once; a running one is told and ends at its next batch.
 pub struct Cancel;
@@ -13,14 +16,7 @@ impl Command for Cancel {
         }
         let mut events = vec![EventKind::CancelRequested];
         if job.status() == Status::Queued {
-            events.push(EventKind::Completed(Box::new(Ending {
-                outcome: Outcome::Cancelled,
-                validated: Validated::default(),
-                applied: Applied::default(),
-                report_length: 0,
-                report_crc: 0,
-                failure: None,
-            })));
+            events.push(EventKind::Completed(Box::new(activity::fail(None))));
         }
         events
     }

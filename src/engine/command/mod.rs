@@ -13,6 +13,9 @@ pub use claim::Claim;
 pub use complete::Complete;
 pub use postpone::{Backoff, Postpone};
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     domain::{EventKind, Job},
     journal::Decision,
@@ -22,6 +25,12 @@ use crate::{
 pub trait Command: Send + 'static {
     /// The events that follow.
     fn apply(self, job: &Job) -> Vec<EventKind>;
+}
+
+/// Attempts that a job may have, of which so many are configured. A cancel gives it as many again
+/// to come to its end.
+fn attempts_allowed(job: &Job, configured: u32) -> u32 {
+    if job.cancel_requested { configured.saturating_mul(2) } else { configured }
 }
 
 /// The command in the form that the journal's committer takes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Command;
+use super::{Command, attempts_allowed};
 use crate::domain::{EventKind, Failure, Job};
 
 /// How long to wait before another attempt.
@@ -38,10 +38,10 @@ pub struct Postpone {
 
 impl Command for Postpone {
     fn apply(self, job: &Job) -> Vec<EventKind> {
-        if job.is_terminal() || job.held {
+        if job.is_terminal() || job.held || job.retry_at_us.is_some() {
             return Vec::new();
         }
-        if job.attempt >= self.backoff.attempts_max {
+        if job.attempt >= attempts_allowed(job, self.backoff.attempts_max) {
             return vec![EventKind::Held(self.failure)];
         }
         let wait = self.backoff.wait(job.attempt).as_micros();
