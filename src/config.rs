@@ -116,7 +116,7 @@ pub struct Intake {
     pub max_ratio: u64,
     /// Bytes of one line.
     pub max_line_bytes: usize,
-    /// An upload that sends nothing for that long is cut.
+    /// Each such time of an upload must bring `limits::UPLOAD_BYTES_MIN` bytes or its end, or it is cut.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
     /// Uploads that run at once.

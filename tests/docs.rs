@@ -223,14 +223,12 @@ fn script(part: &str) -> String {
     let from = text.split_once(&heading).unwrap().1;
     let until = from.split("\n## ").next().unwrap();
     let shell = blocks(until).into_iter().filter(|(language, _)| language == "sh");
-    let curl = Command::new("curl").arg("--version").output().is_ok();
     // However it ends, no daemon is left behind, which would keep our pipes open.
     let mut script =
         "set -euo pipefail; trap 'kill \"${daemon:-}\" 2> /dev/null || :' EXIT\n".to_owned();
     for (_, block) in shell {
         // The program is built already, and the path says where.
-        let builds = block.contains("cargo build");
-        if !builds && (curl || !block.contains("curl ")) {
+        if !block.contains("cargo build") {
             script.push_str(&block);
         }
     }
