@@ -81,7 +81,7 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
             Ok(Ok(())) => {
                 let dir = &config.data.dir;
                 addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
-                tracing::info!("serving");
+                tracing::info!(data_dir = %config.data.dir.display(), "serving");
                 until_ended(&mut signals, &mut faces, &poison, &metrics).await
             }
             Ok(Err(ended)) => Err(ended),

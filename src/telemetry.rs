@@ -18,6 +18,9 @@ use crate::config::{Log, LogFormat};
 const SECONDS_BUCKETS: &[f64] =
     &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
+/// Upper bounds of the buckets of commands committed together.
+const GROUP_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
 /// Telemetry could not be set up, or a level is not one.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -101,6 +104,10 @@ pub struct Metrics(PrometheusHandle);
 pub fn metrics() -> Result<Metrics, Error> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)
+        .and_then(|builder| {
+            let commands = Matcher::Suffix("_group_commands".to_owned());
+            builder.set_buckets_for_metric(commands, GROUP_BUCKETS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .map(Metrics)
         .map_err(|e| Error(e.to_string()))
