@@ -49,6 +49,12 @@ impl Hub {
         self.feeds().get(&id).cloned()
     }
 
+    /// Whether no job has a feed.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.feeds().is_empty()
+    }
+
     fn feeds(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Feed>>> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,6 +6,8 @@
 
 mod hub;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 pub use hub::Hub;

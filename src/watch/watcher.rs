@@ -1,6 +1,6 @@
 //! One stream of one job's events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,9 @@ use crate::{
     journal::Handle,
     limits::{WATCH_BOOKMARK, WATCH_LAG_EVENTS_MAX},
 };
+
+/// Wait before another look for the feed of a job that was submitted this moment.
+const FEED_LOOK: Duration = Duration::from_millis(1);
 
 /// What a watcher is told.
 #[derive(Clone, Debug)]
@@ -51,6 +54,8 @@ pub struct Watcher {
     snapshot: Option<Arc<Job>>,
     told: u64,
     ended: bool,
+    /// Silence after which a bookmark is told.
+    pub(super) bookmark: Duration,
     _count: Count,
 }
 
@@ -72,15 +77,7 @@ impl Watcher {
         id: JobId,
         after_seq: u64,
     ) -> Result<Self, Error> {
-        // The feed first: an event after this is seen there, one before it is in the state below.
-        let feed = hub.feed(id);
-        let live = feed.map(|feed| Live { latest: feed.subscribe(), feed });
-        let newest = match &live {
-            Some(live) => Some(Arc::clone(&live.latest.borrow())),
-            None => journal.job(id).await.map_err(Error::internal)?,
-        };
-        let newest =
-            newest.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
+        let (live, newest) = find(hub, journal, id).await?;
         if after_seq > newest.seq {
             let text = format!("after_seq {after_seq} is above the newest event {}", newest.seq);
             return Err(Error::new(Code::SeqOutOfRange, text));
@@ -93,6 +90,7 @@ impl Watcher {
             ended: after_seq == newest.seq && newest.is_terminal(),
             snapshot: (after_seq == 0).then_some(newest),
             told: after_seq,
+            bookmark: WATCH_BOOKMARK,
             _count: Count::new(),
         })
     }
@@ -137,9 +135,29 @@ impl Watcher {
                     changed.map_err(Error::internal)?;
                 }
                 () = self.drain.cancelled() => return Ok(Message::Draining { seq: self.told }),
-                () = sleep(WATCH_BOOKMARK) => return Ok(Message::Bookmark { seq: self.told }),
+                () = sleep(self.bookmark) => return Ok(Message::Bookmark { seq: self.told }),
             }
         }
+    }
+}
+
+/// The newest state of a job, and its feed unless it is terminal.
+async fn find(hub: &Hub, journal: &Handle, id: JobId) -> Result<(Option<Live>, Arc<Job>), Error> {
+    loop {
+        // The feed first: an event after this is seen there, one before it is in the state below.
+        if let Some(feed) = hub.feed(id) {
+            let latest = feed.subscribe();
+            let newest = Arc::clone(&latest.borrow());
+            return Ok((Some(Live { feed, latest }), newest));
+        }
+        let newest = journal.job(id).await.map_err(Error::internal)?;
+        let newest =
+            newest.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
+        if newest.is_terminal() {
+            return Ok((None, newest));
+        }
+        // A job shows in the journal a moment before the hub hears of its submit.
+        sleep(FEED_LOOK).await;
     }
 }
 
