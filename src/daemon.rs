@@ -1,5 +1,6 @@
 //! The daemon: builds the rooms, opens the listeners, runs and drains.
 
+mod found;
 mod listen;
 
 use std::{
@@ -14,6 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::found::Found;
 use self::listen::{Listeners, lock, withdraw};
 use crate::{
     admin,
@@ -105,10 +107,13 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
 fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let dir = &config.data.dir;
     let stopped = |e: &dyn std::fmt::Display| Ended::new(Exit::Stopped, e);
+    let found = Found::look(dir);
+    found.check_journal().map_err(|e| stopped(&e))?;
     let journal = Sled::open(&dir.join("journal"), &config.journal).map_err(|e| match e {
         journal::Error::InUse(_) => Ended::new(Exit::InUse, e),
         other => stopped(&other),
     })?;
+    found.check_records(&journal).map_err(|e| stopped(&e))?;
     let store = records::embedded::Store::open(&dir.join("records"), &config.records)
         .map_err(|e| stopped(&e))?;
     let spool = Spool::open(dir, &config.intake).map_err(|e| stopped(&e))?;
@@ -127,7 +132,7 @@ async fn until_ended(
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            name = signals.next() => {
+            name = signals.drain() => {
                 tracing::info!(signal = name, "draining");
                 return Ok(());
             }
@@ -176,17 +181,28 @@ async fn drain(
 struct Signals {
     term: Signal,
     int: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
+    /// Waits for a signal to drain.
+    async fn drain(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return "SIGTERM",
+                _ = self.int.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: this version has nothing to reload");
+                }
+            }
         }
     }
 }

@@ -52,6 +52,31 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
     Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
 }
 
+/// The ending of a cancelled job whose report cannot be made, because its payload, its keys or what
+/// there is of the report are lost: nothing else could end it. Its counts are exact, its lists are
+/// empty.
+///
+/// # Errors
+/// As the store fails.
+pub fn abandon(step: &Step<'_>) -> Result<Ending, Error> {
+    let job = step.job;
+    let mut applied = step.store.cursor(job.spec.id)?;
+    if !job.spec.validate_only {
+        let untouched = job.validated.rows_valid.saturating_sub(applied.position);
+        for storage in job.spec.storages.iter() {
+            *applied.errors.get_mut(storage) += untouched;
+        }
+    }
+    Ok(Ending {
+        outcome: Outcome::Cancelled,
+        validated: Validated { report_length: 0, ..job.validated },
+        applied,
+        report_length: 0,
+        report_crc: crc32fast::hash(b""),
+        failure: None,
+    })
+}
+
 /// The ending of a job of which nothing was processed: its failure is its one error; none for a job
 /// cancelled before its rows were all validated.
 ///

@@ -13,7 +13,7 @@ mod validate;
 mod workspace;
 
 pub use apply::apply;
-pub use finish::{fail, finish};
+pub use finish::{abandon, fail, finish};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};

@@ -7,9 +7,6 @@ use crate::limits::CHECKPOINTS_MAX;
 /// Checkpoints after which the interval doubles.
 const DOUBLE_EVERY: u32 = CHECKPOINTS_MAX / 20;
 
-/// Rows between two looks at the clock.
-const ROWS_PER_LOOK: u64 = 64;
-
 /// Spaces the checkpoints of one step: each `rows` rows or `interval`, and twice as far apart after
 /// every fiftieth, so that a job of any length has at most `limits::CHECKPOINTS_MAX` of them.
 #[derive(Debug)]
@@ -38,10 +35,8 @@ impl Pace {
             return false;
         }
         let widen = 1_u32 << (self.taken / DOUBLE_EVERY).min(30);
-        let rows = rows_done - self.last_rows;
-        rows >= self.rows.saturating_mul(u64::from(widen))
-            || rows.is_multiple_of(ROWS_PER_LOOK)
-                && self.last_time.elapsed() >= self.interval.saturating_mul(widen)
+        rows_done - self.last_rows >= self.rows.saturating_mul(u64::from(widen))
+            || self.last_time.elapsed() >= self.interval.saturating_mul(widen)
     }
 
     /// Notes that a checkpoint was taken.

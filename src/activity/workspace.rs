@@ -47,9 +47,9 @@ impl Workspace {
     pub fn make_dir(&self, job: JobId) -> io::Result<PathBuf> {
         let dir = self.dir(job);
         match fs::create_dir(&dir) {
-            Ok(()) => sync_dir(&self.work)?,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            // Also where it is there: whoever made it may have been killed before the sync.
+            _ => sync_dir(&self.work)?,
         }
         Ok(dir)
     }
@@ -99,7 +99,6 @@ impl Workspace {
 
 /// Opens a file to append after its first `length` bytes; what follows is cut off.
 pub(super) fn open_cut(path: &Path, length: u64) -> io::Result<File> {
-    let made = !path.exists();
     let mut file =
         OpenOptions::new().create(true).truncate(false).write(true).read(true).open(path)?;
     if file.metadata()?.len() < length {
@@ -108,7 +107,9 @@ pub(super) fn open_cut(path: &Path, length: u64) -> io::Result<File> {
     }
     file.set_len(length)?;
     file.seek(SeekFrom::Start(length))?;
-    if made && let Some(parent) = path.parent() {
+    if length == 0
+        && let Some(parent) = path.parent()
+    {
         sync_dir(parent)?;
     }
     Ok(file)

@@ -24,6 +24,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, Ended> {
         Ended::new(Exit::Stopped, format_args!("cannot use data directory {}: {e}", dir.display()))
     };
     fs::create_dir_all(dir).map_err(stopped)?;
+    let parent = dir.canonicalize().map_err(stopped)?;
+    if let Some(parent) = parent.parent() {
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(stopped)?;
+    }
     let path = dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(path);
     let file = file.map_err(stopped)?;

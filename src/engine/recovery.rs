@@ -27,7 +27,7 @@ pub fn recover(
             continue;
         }
         match journal.job(id)? {
-            Some(job) => worker::cleanup(&job, store, spool, workspace),
+            Some(job) => worker::cleanup(&job, store, spool, workspace)?,
             None => workspace.clear(id)?,
         }
     }

@@ -140,6 +140,10 @@ impl Service {
         if self.shared.engine.set(engine).is_ok() {
             self.set_phase(Phase::Serving);
         }
+        // A drain that began during the start found no engine to tell.
+        if let (Phase::Draining, Some(engine)) = (self.phase(), self.engine()) {
+            engine.drain();
+        }
     }
 
     /// Takes no new work from now on, ends watches, and tells running jobs to stop.
@@ -273,7 +277,12 @@ impl Service {
         if job.is_terminal() && !committed.events.is_empty() {
             let (job, store) = (Arc::clone(&job), Arc::clone(&engine.store));
             let (spool, workspace) = (engine.spool.clone(), engine.workspace.clone());
-            tokio::task::spawn_blocking(move || cleanup(&job, &*store, &spool, &workspace));
+            let poison = engine.poison.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = cleanup(&job, &*store, &spool, &workspace) {
+                    poison.trip(error.to_string());
+                }
+            });
         }
         let took_effect = !job.is_terminal() || !committed.events.is_empty();
         Ok(Cancel { job, took_effect })

@@ -17,6 +17,9 @@ use crate::{
     records::{self, RecordStore},
 };
 
+/// Attempts after which a cancelled job ends without the report that could not be made.
+const REPORT_ATTEMPTS: u32 = 3;
+
 /// What every worker works with.
 pub struct Worker {
     /// Where turns come from.
@@ -48,14 +51,19 @@ impl Worker {
     }
 
     fn run(&self, turn: &Turn) -> Done {
-        match self.advance(turn) {
-            Ok(done) => done,
-            Err(error) => self.failed(turn, &error),
+        let error = match self.advance(turn) {
+            Ok(done) => return done,
+            Err(error) => error,
+        };
+        match self.tell_progress(turn) {
+            Ok(()) => self.failed(turn, &error),
+            Err(worse) => self.failed(turn, &worse),
         }
     }
 
     /// Moves the job to its end, or to where it has to wait.
     fn advance(&self, turn: &Turn) -> Result<Done, activity::Error> {
+        self.tell_progress(turn)?;
         let claim = Claim { attempts_max: self.engine.max_attempts };
         let job = self.journal.record_blocking(turn.job, decision(claim))?.job;
         if job.is_terminal() {
@@ -110,12 +118,34 @@ impl Worker {
 
     /// Ends a cancelled job: what was applied stays and is told, the rest is told as not applied.
     fn cancelled(&self, turn: &Turn, job: &Job) -> Result<Done, activity::Error> {
-        let ending = if job.is_validated() {
-            self.step(turn, job, |step| activity::finish(step, true))?
-        } else {
-            activity::fail(None)
+        if !job.is_validated() {
+            return self.complete(turn, activity::fail(None));
+        }
+        let ending = match self.step(turn, job, |step| activity::finish(step, true)) {
+            Err(error @ (activity::Error::File(_) | activity::Error::Io { .. }))
+                if job.attempt >= REPORT_ATTEMPTS =>
+            {
+                tracing::error!(job = %turn.job, %error, "the report of a cancelled job is lost");
+                self.step(turn, job, activity::abandon)?
+            }
+            finished => finished?,
         };
         self.complete(turn, ending)
+    }
+
+    /// Tells the journal what the record store has applied of a job beyond its last checkpoint. So an
+    /// interruption that is not the job's fault does not count as an attempt without progress.
+    fn tell_progress(&self, turn: &Turn) -> Result<(), activity::Error> {
+        let Some(job) = self.journal.live(turn.job) else { return Ok(()) };
+        if job.status() != Status::Processing || job.held || job.retry_at_us.is_some() {
+            return Ok(());
+        }
+        let cursor = self.store.cursor(turn.job)?;
+        if cursor.position > job.applied.position {
+            let progress = Checkpoint(EventKind::ProcessingAdvanced(cursor));
+            self.journal.record_blocking(turn.job, decision(progress))?;
+        }
+        Ok(())
     }
 
     fn complete(&self, turn: &Turn, ending: Ending) -> Result<Done, activity::Error> {
@@ -130,7 +160,7 @@ impl Worker {
             rows_applied = job.applied.rows_applied,
             "job completed"
         );
-        cleanup(&job, &*self.store, &self.spool, &self.workspace);
+        cleanup(&job, &*self.store, &self.spool, &self.workspace)?;
         Ok(Done::Ended)
     }
 
@@ -169,6 +199,10 @@ impl Worker {
         let failure = match error {
             activity::Error::Stopped(_) => return Done::Interrupted,
             activity::Error::Journal(journal::Error::Poisoned) => return Done::Held,
+            // The drain could wait no longer and the journal is closed; the job resumes.
+            activity::Error::Journal(_) if turn.stop.reason() == Some(StopReason::Drain) => {
+                return Done::Interrupted;
+            }
             activity::Error::Journal(cause) => {
                 self.poison.trip(format!("job {}: {cause}", turn.job));
                 return Done::Held;
@@ -204,12 +238,20 @@ impl Worker {
     }
 }
 
-/// Removes what a terminal job no longer needs. What cannot be removed is tried again at the next
-/// start.
-pub fn cleanup(job: &Job, store: &dyn RecordStore, spool: &Spool, workspace: &Workspace) {
+/// Removes what a terminal job no longer needs. Files that cannot be removed are tried again at the
+/// next start.
+///
+/// # Errors
+/// When the record store fails.
+pub fn cleanup(
+    job: &Job,
+    store: &dyn RecordStore,
+    spool: &Spool,
+    workspace: &Workspace,
+) -> Result<(), records::Error> {
     let id = job.spec.id;
+    store.forget(id)?;
     let remove = || {
-        store.forget(id).map_err(std::io::Error::other)?;
         if job.report_length == 0 {
             workspace.remove_report(id)?;
         }
@@ -220,4 +262,5 @@ pub fn cleanup(job: &Job, store: &dyn RecordStore, spool: &Spool, workspace: &Wo
     if let Err(error) = remove() {
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");
     }
+    Ok(())
 }

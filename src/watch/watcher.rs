@@ -148,7 +148,12 @@ async fn find(hub: &Hub, journal: &Handle, id: JobId) -> Result<(Option<Live>, A
         if let Some(feed) = hub.feed(id) {
             let latest = feed.subscribe();
             let newest = Arc::clone(&latest.borrow());
-            return Ok((Some(Live { feed, latest }), newest));
+            if journal.live(id).is_none_or(|job| job.seq <= newest.seq) {
+                return Ok((Some(Live { feed, latest }), newest));
+            }
+            // An event shows in the journal a moment before the hub hears of it.
+            sleep(FEED_LOOK).await;
+            continue;
         }
         let newest = journal.job(id).await.map_err(Error::internal)?;
         let newest =

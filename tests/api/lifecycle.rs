@@ -20,6 +20,25 @@ fn a_second_daemon_on_the_same_directory_exits_75_and_the_first_goes_on() {
     assert!(first.stop().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_missing_beside_the_other_is_refused_and_not_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let upload = Upload::zip(Operation::Create, &files::text(1, 0..10));
+    jobs::run(&mut daemon.jobs().await, &upload).await;
+    assert!(daemon.stop().success());
+    for store in ["journal", "records"] {
+        let (there, aside) = (dir.path().join(store), dir.path().join("aside"));
+        std::fs::rename(&there, &aside).unwrap();
+        for _ in 0..2 {
+            assert_eq!(wait_exit(&mut spawn(dir.path(), &[])).code(), Some(70), "{store}");
+            assert!(!there.exists(), "{store}");
+        }
+        std::fs::rename(&aside, &there).unwrap();
+    }
+    start(dir.path(), &[]);
+}
+
 #[test]
 fn a_wrong_configuration_exits_64_before_a_port_opens() {
     let dir = tempfile::tempdir().unwrap();
