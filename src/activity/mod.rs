@@ -9,6 +9,8 @@ mod payload;
 mod report;
 mod sort;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod workspace;
 

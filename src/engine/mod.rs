@@ -16,6 +16,8 @@ mod reports;
 mod runtime;
 mod scheduler;
 mod service;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use crate::activity::ReportRow;

@@ -267,3 +267,6 @@ fn instant_of(at_us: i64) -> Option<Instant> {
     let wait = u64::try_from(at_us.saturating_sub(clock::now_us())).ok()?;
     Some(Instant::now() + Duration::from_micros(wait))
 }
+
+#[cfg(test)]
+mod tests;

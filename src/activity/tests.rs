@@ -1,0 +1,10 @@
+//! The steps of a job over real files and both record stores, interrupted wherever they can be.
+
+mod applying;
+mod finishing;
+mod interrupted;
+mod payloads;
+mod store;
+mod support;
+mod text;
+mod validating;

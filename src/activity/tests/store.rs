@@ -1,0 +1,103 @@
+//! Record stores to test with: two kinds, and one that breaks off.
+
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    config,
+    domain::{Applied, JobId, Storage, Tenant},
+    records::{Batch, Error, KeyHash, Misses, RecordStore, embedded, memory},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Memory,
+    Embedded,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 2] = [Self::Memory, Self::Embedded];
+
+    pub(super) fn open(self, dir: &Path) -> Store {
+        let config = config::Records { cache_bytes: 4 << 20, memtable_bytes: 2 << 20 };
+        let inner: Box<dyn RecordStore> = match self {
+            Self::Memory => Box::new(memory::Store::default()),
+            Self::Embedded => {
+                Box::new(embedded::Store::open(&dir.join("records"), &config).unwrap())
+            }
+        };
+        Store { inner, lives: AtomicU64::new(u64::MAX), batches: Mutex::default() }
+    }
+}
+
+/// A store that can die right after a batch is durable, before anybody hears of it.
+pub(super) struct Store {
+    inner: Box<dyn RecordStore>,
+    lives: AtomicU64,
+    /// Rows and bytes of each batch.
+    pub(super) batches: Mutex<Vec<(usize, usize)>>,
+}
+
+impl Store {
+    /// Dies after that many more batches.
+    pub(super) fn die_after(&self, batches: u64) {
+        self.lives.store(batches, Ordering::SeqCst);
+    }
+
+    pub(super) fn revive(&self) {
+        self.die_after(u64::MAX);
+    }
+}
+
+impl RecordStore for Store {
+    fn key(&self, vax_event_id: &[u8]) -> KeyHash {
+        self.inner.key(vax_event_id)
+    }
+
+    fn cursor(&self, job: JobId) -> Result<Applied, Error> {
+        self.inner.cursor(job)
+    }
+
+    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let bytes = batch.entries.iter().map(|entry| entry.row.len()).sum();
+        self.batches.lock().unwrap().push((batch.entries.len(), bytes));
+        let cursor = self.inner.apply(batch)?;
+        let lives = self.lives.load(Ordering::SeqCst);
+        self.lives.store(lives - u64::from(lives < u64::MAX), Ordering::SeqCst);
+        if lives == 1 {
+            return Err(Error::Storage("it died as it was told to".to_owned()));
+        }
+        Ok(cursor)
+    }
+
+    fn misses(&self, job: JobId) -> Result<Misses, Error> {
+        self.inner.misses(job)
+    }
+
+    fn forget(&self, job: JobId) -> Result<(), Error> {
+        self.inner.forget(job)
+    }
+
+    fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
+        self.inner.counts(tenant)
+    }
+
+    fn get(&self, tenant: &Tenant, storage: Storage, id: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.inner.get(tenant, storage, id)
+    }
+
+    fn export(
+        &self,
+        tenant: &Tenant,
+        storage: Storage,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.inner.export(tenant, storage, visit)
+    }
+}
