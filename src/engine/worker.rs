@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    command::{Backoff, Checkpoint, Claim, Complete, Postpone, decision},
+    command::{Backoff, Checkpoint, Claim, Complete, Postpone, attempts_allowed, decision},
     scheduler::{Class, Done, Scheduler, Turn},
 };
 use crate::{
@@ -16,9 +16,6 @@ use crate::{
     poison::Poison,
     records::{self, RecordStore},
 };
-
-/// Attempts after which a cancelled job ends without the report that could not be made.
-const REPORT_ATTEMPTS: u32 = 3;
 
 /// What every worker works with.
 pub struct Worker {
@@ -68,6 +65,9 @@ impl Worker {
         let job = self.journal.record_blocking(turn.job, decision(claim))?.job;
         if job.is_terminal() {
             return Ok(Done::Ended);
+        }
+        if job.held && job.cancel_requested {
+            return self.abandon(turn, &job);
         }
         if job.held {
             tracing::error!(job = %turn.job, "job is held");
@@ -123,12 +123,22 @@ impl Worker {
         }
         let ending = match self.step(turn, job, |step| activity::finish(step, true)) {
             Err(error @ (activity::Error::File(_) | activity::Error::Io { .. }))
-                if job.attempt >= REPORT_ATTEMPTS =>
+                if job.attempt >= attempts_allowed(job, self.engine.max_attempts) =>
             {
-                tracing::error!(job = %turn.job, %error, "the report of a cancelled job is lost");
-                self.step(turn, job, activity::abandon)?
+                tracing::error!(job = %turn.job, %error, "the report cannot be made");
+                return self.abandon(turn, job);
             }
             finished => finished?,
+        };
+        self.complete(turn, ending)
+    }
+
+    /// Ends a cancelled job that used up its attempts at its report: it has no list, but its counts.
+    fn abandon(&self, turn: &Turn, job: &Job) -> Result<Done, activity::Error> {
+        let ending = if job.is_validated() {
+            self.step(turn, job, activity::abandon)?
+        } else {
+            activity::fail(None)
         };
         self.complete(turn, ending)
     }
@@ -198,15 +208,7 @@ impl Worker {
         let permanent = matches!(error, activity::Error::File(_));
         let failure = match error {
             activity::Error::Stopped(_) => return Done::Interrupted,
-            activity::Error::Journal(journal::Error::Poisoned) => return Done::Held,
-            // The drain could wait no longer and the journal is closed; the job resumes.
-            activity::Error::Journal(_) if turn.stop.reason() == Some(StopReason::Drain) => {
-                return Done::Interrupted;
-            }
-            activity::Error::Journal(cause) => {
-                self.poison.trip(format!("job {}: {cause}", turn.job));
-                return Done::Held;
-            }
+            activity::Error::Journal(cause) => return self.unrecorded(turn, cause),
             activity::Error::Records(cause @ records::Error::Fenced { .. }) => {
                 Failure::new(Code::JobIo, cause.to_string())
             }
@@ -230,7 +232,18 @@ impl Worker {
                 Some(at_us) => Done::Retry { at_us },
                 None => Done::Held,
             },
-            Err(cause) => {
+            Err(cause) => self.unrecorded(turn, &cause),
+        }
+    }
+
+    /// The journal did not take an event: it failed, which stops the daemon, or it was closed because
+    /// a drain could wait no longer; then the job resumes.
+    fn unrecorded(&self, turn: &Turn, cause: &journal::Error) -> Done {
+        let drained = turn.stop.reason() == Some(StopReason::Drain);
+        match cause {
+            journal::Error::Poisoned => Done::Held,
+            journal::Error::Storage(_) if drained => Done::Interrupted,
+            _ => {
                 self.poison.trip(format!("job {}: {cause}", turn.job));
                 Done::Held
             }

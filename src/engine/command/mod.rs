@@ -29,7 +29,7 @@ pub trait Command: Send + 'static {
 
 /// Attempts that a job may have, of which so many are configured. A cancel gives it as many again
 /// to come to its end.
-fn attempts_allowed(job: &Job, configured: u32) -> u32 {
+pub fn attempts_allowed(job: &Job, configured: u32) -> u32 {
     if job.cancel_requested { configured.saturating_mul(2) } else { configured }
 }
 

@@ -213,7 +213,7 @@ async fn a_repeat_keeps_no_second_payload() {
             };
             let caller = super::support::caller("local");
             let mut submit = bench.service.begin(&caller, request).unwrap();
-            submit.write(bytes.into()).await.unwrap();
+            submit.pump(futures_util::stream::iter([Ok(bytes.into())])).await.unwrap();
             submit.finish().await
         }
     };

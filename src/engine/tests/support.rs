@@ -122,7 +122,8 @@ impl Bench {
             content_sha256: None,
         };
         let mut submit = self.service.begin(&caller(owner), request)?;
-        submit.write(Bytes::copy_from_slice(text)).await?;
+        let body = futures_util::stream::iter([Ok(Bytes::copy_from_slice(text))]);
+        submit.pump(body).await?;
         submit.finish().await
     }
 
@@ -176,7 +177,7 @@ impl Bench {
 
     /// The whole report.
     pub(super) async fn report(&self, id: JobId) -> Vec<ReportRow> {
-        let mut reader = self.service.report(&self.job(id)).unwrap();
+        let mut reader = self.service.report(&self.job(id)).await.unwrap();
         let mut rows = Vec::new();
         while let Some(page) = reader.next_page().await.unwrap() {
             rows.extend(page);
