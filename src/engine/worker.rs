@@ -168,11 +168,7 @@ impl Worker {
         let permanent = matches!(error, activity::Error::File(_));
         let failure = match error {
             activity::Error::Stopped(_) => return Done::Interrupted,
-            activity::Error::Journal(journal::Error::Poisoned) => return Done::Held,
-            activity::Error::Journal(cause) => {
-                self.poison.trip(format!("job {}: {cause}", turn.job));
-                return Done::Held;
-            }
+            activity::Error::Journal(cause) => return self.unrecorded(turn, cause),
             activity::Error::Records(cause @ records::Error::Fenced { .. }) => {
                 Failure::new(Code::JobIo, cause.to_string())
             }
@@ -196,7 +192,18 @@ impl Worker {
                 Some(at_us) => Done::Retry { at_us },
                 None => Done::Held,
             },
-            Err(cause) => {
+            Err(cause) => self.unrecorded(turn, &cause),
+        }
+    }
+
+    /// The journal did not take an event: it failed, which stops the daemon, or was closed because a
+    /// drain took too long.
+    fn unrecorded(&self, turn: &Turn, cause: &journal::Error) -> Done {
+        let drained = turn.stop.reason() == Some(StopReason::Drain);
+        match cause {
+            journal::Error::Poisoned => Done::Held,
+            journal::Error::Storage(_) if drained => Done::Interrupted,
+            _ => {
                 self.poison.trip(format!("job {}: {cause}", turn.job));
                 Done::Held
             }
