@@ -77,7 +77,15 @@ impl Watcher {
         id: JobId,
         after_seq: u64,
     ) -> Result<Self, Error> {
-        let (live, newest) = find(hub, journal, id).await?;
+        let (mut live, mut newest) = find(hub, journal, id).await?;
+        if let Some(live) = &mut live
+            && after_seq > newest.seq
+            && after_seq <= journal.job(id).await.map_err(Error::internal)?.map_or(0, |j| j.seq)
+        {
+            // Whoever read the journal may know of an event a moment before the hub does.
+            let heard = live.latest.wait_for(|job| job.seq >= after_seq).await;
+            newest = Arc::clone(&*heard.map_err(Error::internal)?);
+        }
         if after_seq > newest.seq {
             let text = format!("after_seq {after_seq} is above the newest event {}", newest.seq);
             return Err(Error::new(Code::SeqOutOfRange, text));
