@@ -503,6 +503,40 @@ async fn a_job_that_shows_before_the_hub_heard_of_it_can_be_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_shows_before_the_hub_heard_of_it_is_not_from_the_future() {
+    let gate = Arc::new(Gate::default());
+    let bench = Arc::new(Bench::hearing_after(vec![gate.clone()]));
+    let id = bench.validating().await;
+    for last in [checkpoint(), failed()] {
+        gate.set_shut(true);
+        let known = bench.handle.job(id).await.unwrap().unwrap().seq;
+        let recording = {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.record(id, vec![checkpoint(), last]).await })
+        };
+        while bench.handle.job(id).await.unwrap().unwrap().seq == known {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let watching = {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.watch(id, known + 2).await })
+        };
+        let refused = Watcher::start(&bench.hub, &bench.handle, id, known + 3).await;
+        assert_eq!(refused.err().unwrap().code, Code::SeqOutOfRange);
+        sleep(Duration::from_millis(20)).await;
+        gate.set_shut(false);
+        recording.await.unwrap();
+        let mut watcher = watching.await.unwrap();
+        if bench.hub.is_empty() {
+            assert!(watcher.next().await.is_none());
+        } else {
+            bench.advance(id, 1).await;
+            assert_eq!(next_event(&mut watcher).await, (known + 3, 0));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_that_begins_while_the_job_ends_sees_its_end() {
     let bench = Arc::new(Bench::new());
     for round in 0..200 {

@@ -77,7 +77,15 @@ impl Watcher {
         id: JobId,
         after_seq: u64,
     ) -> Result<Self, Error> {
-        let (live, newest) = find(hub, journal, id).await?;
+        let (mut live, mut newest) = find(hub, journal, id).await?;
+        if let Some(live) = &mut live
+            && after_seq > newest.seq
+            && after_seq <= journal.job(id).await.map_err(Error::internal)?.map_or(0, |j| j.seq)
+        {
+            // Whoever read the journal may know of an event a moment before the hub does.
+            let heard = live.latest.wait_for(|job| job.seq >= after_seq).await;
+            newest = Arc::clone(&*heard.map_err(Error::internal)?);
+        }
         if after_seq > newest.seq {
             let text = format!("after_seq {after_seq} is above the newest event {}", newest.seq);
             return Err(Error::new(Code::SeqOutOfRange, text));
@@ -148,12 +156,7 @@ async fn find(hub: &Hub, journal: &Handle, id: JobId) -> Result<(Option<Live>, A
         if let Some(feed) = hub.feed(id) {
             let latest = feed.subscribe();
             let newest = Arc::clone(&latest.borrow());
-            if journal.live(id).is_none_or(|job| job.seq <= newest.seq) {
-                return Ok((Some(Live { feed, latest }), newest));
-            }
-            // An event shows in the journal a moment before the hub hears of it.
-            sleep(FEED_LOOK).await;
-            continue;
+            return Ok((Some(Live { feed, latest }), newest));
         }
         let newest = journal.job(id).await.map_err(Error::internal)?;
         let newest =

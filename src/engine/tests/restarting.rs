@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use super::{
     parts::transient,
-    support::{Bench, Gate, text, text_with_errors},
+    support::{Bench, Gate, text, text_with_errors, until},
 };
 use crate::{
     clock,
@@ -193,6 +193,33 @@ async fn a_drain_interrupts_a_job_between_two_batches_and_the_next_start_goes_on
         assert_eq!(applied.processed.redacted + applied.errors.redacted, 36);
         assert_eq!(bench.live(), [40 - applied.rows_applied; 2]);
         assert_eq!(applied.rows_applied, 18);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_takes_too_long_is_no_failure() {
+    for fails in [false, true] {
+        let mut bench = seeded().await;
+        let (gate, mut hook) = Gate::new();
+        bench.store.on_apply(move |n| {
+            if n != 1 {
+                return Ok(());
+            }
+            hook();
+            if fails { Err(transient()) } else { Ok(()) }
+        });
+        let id = bench.submit(Operation::Create, &text(100..150)).await;
+        gate.arrived().await;
+        bench.service.drain();
+        let engine = bench.service.engine().unwrap();
+        let soon = std::time::Instant::now() + std::time::Duration::from_millis(20);
+        assert!(!engine.close(soon).await.unwrap());
+        gate.open();
+        until(|| engine.is_drained()).await;
+        assert_eq!(bench.poison.reason(), None);
+        bench.start();
+        assert_eq!(bench.wait_end(id).await.outcome(), Some(Outcome::Succeeded));
+        assert_eq!(bench.live(), [90, 90]);
     }
 }
 
