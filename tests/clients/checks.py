@@ -84,7 +84,7 @@ def abandon(how, channel, spool, body):
             time.sleep(0.002)
             call.cancel()
         return
-    timeout = 2 if how == "deadline" else None
+    timeout = 8 if how == "deadline" else None
     call = jobs.SubmitDeleteJob.future(endless(body, how == "cancel-with-length"), timeout=timeout)
     wait_spooled(spool)
     assert not call.done()
