@@ -10,8 +10,10 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
+    openapi::{JobId, JobRefusals, examples},
     problem::Problem,
     request::{self, Caller, Id, NoParameters},
     routes::Face,
@@ -21,7 +23,25 @@ use crate::{engine::ReportRow, error::Error};
 /// Columns of the TSV and members of the NDJSON, in this order.
 const TSV_HEADER: &str = "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n";
 
-/// Streams every error that is durable, in report order.
+/// Get the error report
+///
+/// Every error of a job: validation errors by line and column, then processing errors by storage
+/// and line. Before the job has ended, what is durable so far. `Accept` chooses between TSV, the
+/// default, and NDJSON whose lines are `ReportEntry` objects.
+#[utoipa::path(
+    get, path = "/v0/async/cvrs/jobs/{job-id}/errors", operation_id = "getJobErrors", tag = "Jobs",
+    params(JobId),
+    responses(
+        (
+            status = OK, description = "The report",
+            content(
+                (String = "text/tab-separated-values", example = examples::report_tsv),
+                (String = "application/x-ndjson", example = examples::report_ndjson),
+            )
+        ),
+        JobRefusals,
+    )
+)]
 pub(super) async fn errors(
     State(face): State<Face>,
     Caller(caller): Caller,
@@ -48,16 +68,28 @@ enum Format {
     Ndjson,
 }
 
-/// One error as NDJSON.
-#[derive(Serialize)]
-struct Entry<'a> {
+/// One line of the error report in NDJSON.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportEntry)]
+pub(super) struct Entry<'a> {
+    /// Line of the file; the header is line 1.
+    #[schema(minimum = 1)]
     line: u64,
+    /// `validation` or `processing`.
+    #[schema(pattern = "^(validation|processing)$")]
     kind: &'static str,
+    /// The storage of a processing error, else empty.
     storage: &'static str,
+    /// As the row spells it; empty where it is missing.
     vax_event_id: &'a str,
+    /// As the row spells it; empty where it is missing.
     recip_id: &'a str,
+    /// The column of a validation error; empty where the whole row or file is meant.
     field: &'a str,
+    /// Stable code.
+    #[schema(pattern = "^CVRS-[A-Z0-9-]+$")]
     code: &'a str,
+    /// The same as a sentence.
     message: &'a str,
 }
 

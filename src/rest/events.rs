@@ -10,6 +10,7 @@ use axum::{
 use futures_util::{Stream, stream};
 
 use super::{
+    openapi::{EventRefusals, JobId, LastEventId, examples},
     problem::Problem,
     request::{self, Caller, Id, NoParameters},
     routes::Face,
@@ -21,7 +22,22 @@ use crate::{
     watch::{Message, Watcher},
 };
 
-/// Follows a job until its terminal event; `Last-Event-ID` resumes.
+/// Follow a job
+///
+/// Server-sent events until the job's last one: `event: job`, `id:` its number, `data:` the full view
+/// without error lists. Without `Last-Event-ID` a snapshot comes first. An error in mid-stream is
+/// `event: problem` with a problem as `data:`.
+#[utoipa::path(
+    get, path = "/v0/async/cvrs/jobs/{job-id}/events", operation_id = "watchJob", tag = "Jobs",
+    params(JobId, LastEventId),
+    responses(
+        (
+            status = OK, description = "Events as they become durable",
+            content_type = "text/event-stream", body = String, example = examples::events
+        ),
+        EventRefusals,
+    )
+)]
 pub(super) async fn events(
     State(face): State<Face>,
     Caller(caller): Caller,

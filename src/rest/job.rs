@@ -7,9 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     inline,
+    openapi::{JobId, JobRefusals, JobView, examples},
     problem::Problem,
     request::{self, Caller, Id, NoParameters},
     routes::Face,
@@ -17,14 +19,16 @@ use super::{
 };
 use crate::{domain::Job, limits::POLL_INTERVAL};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// `full` adds our properties after the documented ones.
     #[serde(default)]
     view: View,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum View {
     #[default]
@@ -32,7 +36,24 @@ enum View {
     Full,
 }
 
-/// The job as it stands, in the documented view or in ours.
+/// Get a job
+///
+/// The job as it stands. Ask again after `Retry-After` until `status` is `COMPLETED`.
+#[utoipa::path(
+    get, path = "/v0/async/cvrs/jobs/{job-id}", operation_id = "getJob", tag = "Jobs",
+    params(JobId, Parameters),
+    responses(
+        (
+            status = OK, description = "The job", body = JobView,
+            headers(("Retry-After" = u64, description = "Seconds, while the job has not ended")),
+            examples(
+                ("plain" = (summary = "As documented", value = json!(examples::plain()))),
+                ("full" = (summary = "With `view=full`", value = json!(examples::full()))),
+            )
+        ),
+        JobRefusals,
+    )
+)]
 pub(super) async fn get(
     State(face): State<Face>,
     Caller(caller): Caller,
@@ -55,7 +76,21 @@ pub(super) async fn get(
     })
 }
 
-/// Asks the job to stop. A finished job stays as it is.
+/// Cancel a job
+///
+/// Asks the job to stop. Rows that were applied stay applied. A finished job stays as it is.
+#[utoipa::path(
+    post, path = "/v0/async/cvrs/jobs/{job-id}/cancel", operation_id = "cancelJob", tag = "Jobs",
+    params(JobId),
+    responses(
+        (
+            status = OK, description = "The job after the request", body = Cancelled,
+            headers(("Retry-After" = u64, description = "Seconds, while the job has not ended")),
+            example = examples::cancelled
+        ),
+        JobRefusals,
+    )
+)]
 pub(super) async fn cancel(
     State(face): State<Face>,
     Caller(caller): Caller,

@@ -2,8 +2,10 @@
 
 use axum::{Json, extract::State, http::Uri};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    openapi::{ListRefusals, OperationName, StatusName, examples},
     problem::Problem,
     request::{self, Caller},
     routes::Face,
@@ -15,24 +17,45 @@ use crate::{
     error::{Code, Error},
 };
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// Most jobs of the page: 50 where it is 0 or left out, never more than 500.
     page_size: usize,
+    /// `nextPageToken` of the page before; empty for the first page.
+    #[param(pattern = "^[0-9]{0,19}$")]
     page_token: String,
+    /// Only jobs with this status.
+    #[param(value_type = Option<StatusName>, nullable = false)]
     status: Option<String>,
+    /// Only jobs with this operation.
+    #[param(value_type = Option<OperationName>, nullable = false)]
     operation: Option<String>,
 }
 
 /// A page of jobs, each in the full view without its error lists.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobPage)]
 pub(super) struct Page {
+    /// Newest first. A filtered page may hold fewer than asked for and still name a next one.
     jobs: Vec<Full>,
+    /// `pageToken` of the next page; empty on the last one.
     next_page_token: String,
 }
 
-/// Lists jobs.
+/// List jobs
+///
+/// The caller's jobs, newest first, in the full view without their error lists.
+#[utoipa::path(
+    get, path = "/v0/async/cvrs/jobs", operation_id = "listJobs", tag = "Jobs",
+    params(Parameters),
+    responses(
+        (status = OK, description = "A page of jobs", body = Page, example = examples::page),
+        ListRefusals,
+    )
+)]
 pub(super) async fn list(
     State(face): State<Face>,
     Caller(caller): Caller,

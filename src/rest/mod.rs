@@ -2,11 +2,13 @@
 //!
 //! Its bodies stop here; [`problem`] turns a refusal into `application/problem+json`.
 
+mod docs;
 mod errors;
 mod events;
 mod inline;
 mod job;
 mod list;
+mod openapi;
 mod problem;
 mod request;
 mod routes;

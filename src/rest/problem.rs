@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Kind},
@@ -21,32 +22,44 @@ impl From<Error> for Problem {
     }
 }
 
-/// The members of a problem, in this order.
-#[derive(Serialize)]
-struct Body<'a> {
+/// A refusal (RFC 9457). Decide by `code`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
+    /// `urn:cvrsd:error:` and the code.
+    #[schema(pattern = "^urn:cvrsd:error:CVRS-[A-Z0-9-]+$")]
     r#type: String,
+    /// What class of refusal it is.
     title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// One sentence for people; may be reworded.
     detail: &'a str,
+    /// Stable code.
+    #[schema(pattern = "^CVRS-[A-Z0-9-]+$")]
     code: &'static str,
 }
 
 impl Problem {
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         status(self.0.code.kind())
     }
 
-    /// The body as compact JSON.
-    pub(super) fn json(&self) -> String {
+    pub(super) fn body(&self) -> Body<'_> {
         let code = self.0.code.as_str();
-        let body = Body {
+        Body {
             r#type: format!("urn:cvrsd:error:{code}"),
             title: title(self.0.code.kind()),
             status: self.status().as_u16(),
             detail: &self.0.message,
             code,
-        };
-        serde_json::to_string(&body).unwrap_or_default()
+        }
+    }
+
+    /// The body as compact JSON.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(&self.body()).unwrap_or_default()
     }
 }
 

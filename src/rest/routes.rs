@@ -7,10 +7,11 @@ use axum::{
     http::{HeaderValue, Method, Uri, header},
     middleware::map_response,
     response::Response,
-    routing::{get, post},
 };
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{JOBS, errors, events, job, list, problem::Problem, submit};
+use super::{JOBS, docs, errors, events, job, list, openapi, problem::Problem, submit};
 use crate::{
     auth::Authenticator,
     config,
@@ -27,19 +28,32 @@ pub(super) struct Face {
 }
 
 /// All paths. What is refused before a handler answers as a problem as well.
-pub(super) fn router(face: Face) -> Router {
-    let jobs = get(list::list).post(submit::submit).put(submit::submit).delete(submit::submit);
-    Router::new()
-        .route(JOBS, jobs)
-        .route(&format!("{JOBS}/{{id}}"), get(job::get))
-        .route("/v0/async/cvrs/{id}", get(job::get))
-        .route(&format!("{JOBS}/{{id}}/cancel"), post(job::cancel))
-        .route(&format!("{JOBS}/{{id}}/errors"), get(errors::errors))
-        .route(&format!("{JOBS}/{{id}}/events"), get(events::events))
+///
+/// # Errors
+/// When the document cannot be written.
+pub(super) fn router(face: Face) -> Result<Router, Error> {
+    let (router, document) = documented();
+    let router = router
+        .merge(docs::router(openapi::json(&document)?))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(map_response(private))
-        .with_state(face)
+        .with_state(face);
+    Ok(router)
+}
+
+/// The paths of the API, and the document that describes them.
+fn documented() -> (Router<Face>, OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(list::list, submit::submit))
+        .routes(routes!(job::get))
+        .routes(openapi::also_at("/v0/async/cvrs/{job-id}", "getJobShort", routes!(job::get)))
+        .routes(routes!(job::cancel))
+        .routes(routes!(errors::errors))
+        .routes(routes!(events::events))
+        .split_for_parts();
+    openapi::name_verbs(&mut document, JOBS, "Records", "");
+    (router, document)
 }
 
 async fn no_path() -> Problem {

@@ -21,6 +21,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let face = Face { service, authenticator, config: Arc::new(config.clone()) };
+    let service = router(face).map_err(io::Error::other)?.into_make_service();
     let handle = Handle::<SocketAddr>::new();
     let mut server = Server::<SocketAddr>::from_listener(listener)
         .acceptor(NoDelayAcceptor::new())
@@ -33,7 +34,7 @@ pub async fn serve(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = server.serve(router(face).into_make_service()) => ended,
+        ended = server.serve(service) => ended,
         () = stop => Ok(()),
     }
 }

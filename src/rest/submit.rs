@@ -10,8 +10,16 @@ use axum::{
 use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
-use super::{JOBS, inline, problem::Problem, request, routes::Face, view::Six};
+use super::{
+    JOBS, inline,
+    openapi::{Accepted, SubmitRefusals, UploadHeaders},
+    problem::Problem,
+    request,
+    routes::Face,
+    view::Six,
+};
 use crate::{
     domain::Operation,
     engine::{Submission, Submit, SubmitRequest},
@@ -20,14 +28,27 @@ use crate::{
     limits::{POLL_INTERVAL, REFUSED_BODY_TIMEOUT},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// Check every row, apply none.
     #[serde(default)]
     validate_only: bool,
 }
 
-/// Receives an upload; answers once body and job are durable.
+/// Submit an upload
+///
+/// Answers once body and job are on disk; then the job runs by itself. Ask for it at `Location`.
+#[utoipa::path(
+    method(post, put, delete), path = "/v0/async/cvrs/jobs", operation_id = "submit", tag = "Jobs",
+    params(Parameters, UploadHeaders),
+    request_body(
+        description = "A CVRS v2 file: text, or a zip with that text as its one entry.",
+        content(("application/zip"), ("text/plain")),
+    ),
+    responses(Accepted, SubmitRefusals)
+)]
 pub(super) async fn submit(State(face): State<Face>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let submit = match begin(&face, &parts) {

@@ -1,79 +1,133 @@
 //! What a job looks like in JSON. The order of members is the documented one.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::inline::Inline;
+use super::{
+    inline::Inline,
+    openapi::{OperationName, OutcomeName, ResultName, StatusName},
+};
 use crate::{
     clock::rfc3339,
     domain::{Failure, Job, Outcome, Storage},
 };
 
 /// The six documented properties, all always present.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InitialUploadStatusResponseAsync)]
 pub(super) struct Six {
+    /// Names the job.
+    #[schema(value_type = Uuid)]
     id: String,
+    /// Where the job stands. Never goes back.
+    #[schema(value_type = StatusName)]
     status: &'static str,
+    /// What came of the job in each storage that it touches, once it is `COMPLETED`; empty for a
+    /// validate-only job.
+    #[schema(required)]
     storage_result: Option<StorageResults>,
+    /// Data rows of the file, valid or not, once it is validated.
+    #[schema(required)]
     total_records: Option<u64>,
+    /// Errors of rows by line and column, once the file is validated; cut as `truncated` says. In
+    /// lists and events always null.
+    #[schema(required)]
     validation_errors: Option<Vec<String>>,
+    /// How many there are, cut or not. One row can have several.
+    #[schema(required)]
     validation_errors_count: Option<u64>,
 }
 
 /// The six and whether an entry was left out of their lists.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UploadStatusResponseAsync)]
 pub(super) struct Plain {
     #[serde(flatten)]
     six: Six,
+    /// Entries were left out of the error lists. Counts stay exact, and the report has all.
     truncated: bool,
 }
 
 /// The plain view and ours.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Job)]
 pub(super) struct Full {
     #[serde(flatten)]
     plain: Plain,
+    /// What the job does with each row.
+    #[schema(value_type = OperationName)]
     operation: &'static str,
+    /// How the job ended; null until then.
+    #[schema(required, value_type = Option<OutcomeName>)]
     outcome: Option<&'static str>,
+    /// Number of the job's newest event.
+    #[schema(minimum = 1)]
     seq: u64,
+    /// When the upload was received.
+    #[schema(format = DateTime)]
     submit_time: String,
+    /// When the job ended; null until then.
+    #[schema(required, format = DateTime)]
     end_time: Option<String>,
+    /// Rows that broke no rule.
     rows_valid: u64,
+    /// Rows that took effect in any storage.
     rows_applied: u64,
+    /// What was passed over in the file, for example a column that is not known.
     warnings: Vec<String>,
+    /// Why the job failed, or why it waits.
+    #[schema(required)]
     failure: Option<FailureView>,
 }
 
 /// The full view after a cancel.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancelledJob)]
 pub(super) struct Cancelled {
     #[serde(flatten)]
     full: Full,
+    /// The job had not ended, and stops or has stopped. False where it had, which changes nothing.
     cancelled: bool,
 }
 
 /// One entry for each storage that the job touches; `{}` for a validate-only job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct StorageResults {
     #[serde(rename = "NON_REDACTED_DB", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     non_redacted: Option<StorageResult>,
     #[serde(rename = "REDACTED_DB", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     redacted: Option<StorageResult>,
 }
 
-#[derive(Debug, Serialize)]
+/// What came of a job in one storage. Its two counts add up to the valid rows.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UploadStorageResult)]
 struct StorageResult {
+    /// `FAILED` where the file could not be read as CVRS, which changed no record.
+    #[schema(value_type = ResultName)]
     status: &'static str,
+    /// Rows that took effect there.
     records_processed: u64,
+    /// Valid rows that did not.
     processing_errors_count: u64,
+    /// Why not, by line; cut as `truncated` says. In lists and events always null.
+    #[schema(required)]
     processing_errors: Option<Vec<String>>,
 }
 
-#[derive(Debug, Serialize)]
+/// Why a job failed, or why it waits.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Failure)]
 struct FailureView {
+    /// Stable code.
+    #[schema(pattern = "^CVRS-[A-Z0-9-]+$")]
     code: &'static str,
+    /// The same for people; may be reworded.
     message: String,
 }
 

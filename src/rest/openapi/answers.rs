@@ -1,0 +1,141 @@
+//! Answers that operations share: what a submit says, and refusals by their codes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::{
+    IntoResponses,
+    openapi::{
+        Header, Ref, RefOr, Response, ResponseBuilder, Type,
+        content::ContentBuilder,
+        example::{Example, ExampleBuilder},
+        header::HeaderBuilder,
+        link::{Link, LinkBuilder},
+        schema::ObjectBuilder,
+    },
+};
+
+use super::{super::problem::Problem, examples};
+use crate::error::{Code, Error, Kind};
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+/// The answer to a submit. Which of the two statuses it has, `rest.submit_status` says.
+pub(in crate::rest) struct Accepted;
+
+impl IntoResponses for Accepted {
+    fn responses() -> Responses {
+        let instead = "The same, where `rest.submit_status` is 200";
+        [("200", instead), ("202", "The upload is on disk")]
+            .map(|(status, description)| (status.to_owned(), accepted(description).into()))
+            .into()
+    }
+}
+
+fn accepted(description: &str) -> Response {
+    let schema = Ref::from_schema_name("InitialUploadStatusResponseAsync");
+    let body = ContentBuilder::new().schema(Some(schema)).example(Some(examples::queued()));
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/json", body.build())
+        .header("Location", header(Type::String, "Where to ask for the job"))
+        .header("Retry-After", header(Type::Integer, "Seconds after which to ask first"));
+    for operation in ["getJob", "cancelJob", "getJobErrors", "watchJob"] {
+        response = response.link(operation, link(operation));
+    }
+    response.build()
+}
+
+fn header(kind: Type, description: &str) -> Header {
+    let schema = ObjectBuilder::new().schema_type(kind);
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+}
+
+fn link(operation: &str) -> Link {
+    LinkBuilder::new().operation_id(operation).parameter("job-id", "$response.body#/id").build()
+}
+
+/// Sets of codes that operations answer with.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = [$($code:ident),* $(,)?];)*) => {$(
+        $(#[$doc])*
+        pub(in crate::rest) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> Responses {
+                refusals(&[$(Code::$code),*])
+            }
+        }
+    )*};
+}
+
+refusals! {
+    /// Refusals of a list.
+    ListRefusals = [Parameter, PageToken, Internal, Starting];
+    /// Refusals of whatever names a job.
+    JobRefusals = [JobIdMalformed, Parameter, JobNotFound, Internal, Starting];
+    /// Refusals of a stream of events.
+    EventRefusals = [
+        JobIdMalformed, Parameter, SeqOutOfRange, JobNotFound, Internal, Starting, Draining,
+    ];
+    /// Refusals of an upload.
+    SubmitRefusals = [
+        Parameter, RequestIdMalformed, BodyEmpty, BodyAborted, EncodingBroken,
+        ZipMalformed, ZipEmpty, ZipEntries, ZipFolder, ZipMacFiles, ZipName, ZipLink, ZipEncrypted,
+        ZipMethod, ZipLayout, ZipHeaders,
+        BodyTimeout,
+        RequestConflict,
+        BodyTooLarge, ZipTooLarge, ZipRatio,
+        MediaTypeMissing, MediaTypeUnsupported, MediaTypeMismatch, EncodingUnsupported,
+        UploadsExhausted,
+        Internal,
+        Starting, Draining,
+    ];
+}
+
+fn refusals(codes: &[Code]) -> Responses {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(example(*code).status().as_u16()).or_default().push(*code);
+    }
+    let responses = by_status.into_iter();
+    responses.map(|(status, codes)| (status.to_string(), refusal(&codes).into())).collect()
+}
+
+/// One status with an example of every code that it may have.
+fn refusal(codes: &[Code]) -> Response {
+    let named: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+    let examples = codes.iter().map(|code| {
+        let example = Ref::new(format!("#/components/examples/{code}"));
+        (code.as_str(), RefOr::<Example>::Ref(example))
+    });
+    let body = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples);
+    let response = ResponseBuilder::new()
+        .description(named.join(", "))
+        .content("application/problem+json", body.build());
+    let again = codes.iter().any(|c| matches!(c.kind(), Kind::Exhausted | Kind::Unavailable));
+    if again {
+        let wait = header(Type::Integer, "Seconds after which to try again");
+        return response.header("Retry-After", wait).build();
+    }
+    response.build()
+}
+
+/// A problem for each code that a caller over HTTP can meet.
+pub(super) fn problem_examples() -> BTreeMap<String, RefOr<Example>> {
+    let told = Code::ALL.iter().filter(|code| code.kind() != Kind::Job);
+    told.map(|code| (code.to_string(), problem_example(*code).into())).collect()
+}
+
+fn problem_example(code: Code) -> Example {
+    let value: Value = json!(example(code).body());
+    ExampleBuilder::new().summary(code.meaning()).value(Some(value)).build()
+}
+
+fn example(code: Code) -> Problem {
+    let meaning = code.meaning().trim_end_matches('.').replace('`', "");
+    let (first, rest) = meaning.split_at(meaning.len().min(1));
+    Problem(Error::new(code, format!("{}{rest}", first.to_lowercase())))
+}
