@@ -8,10 +8,13 @@ use axum::{
     middleware::map_response,
     response::Response,
 };
+use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{JOBS, docs, errors, events, job, list, openapi, problem::Problem, submit};
+use super::{
+    BATCH, JOBS, batch, docs, errors, events, job, list, openapi, problem::Problem, submit,
+};
 use crate::{
     auth::Authenticator,
     config,
@@ -25,6 +28,8 @@ pub(super) struct Face {
     pub service: Service,
     pub authenticator: Authenticator,
     pub config: Arc<config::Rest>,
+    /// Synchronous uploads that may be waited for.
+    pub waits: Arc<Semaphore>,
 }
 
 /// All paths. What is refused before a handler answers as a problem as well.
@@ -51,8 +56,10 @@ fn documented() -> (Router<Face>, OpenApi) {
         .routes(routes!(job::cancel))
         .routes(routes!(errors::errors))
         .routes(routes!(events::events))
+        .routes(routes!(batch::upload))
         .split_for_parts();
     openapi::name_verbs(&mut document, JOBS, "Records", "");
+    openapi::name_verbs(&mut document, BATCH, "Batch", " and wait");
     (router, document)
 }
 

@@ -49,6 +49,30 @@ pub(super) struct Plain {
     truncated: bool,
 }
 
+/// The documented answer to a synchronous upload.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = UploadStatusResponse)]
+pub(super) struct Batch {
+    /// Names the job that was made.
+    #[schema(value_type = Uuid)]
+    id: String,
+    /// What came of the upload in each storage that it touches; empty where it was only validated.
+    #[schema(required, value_type = StorageResults)]
+    storage_result: Option<StorageResults>,
+    /// Data rows of the file, valid or not.
+    #[schema(required, nullable = false)]
+    total_records: Option<u64>,
+    /// Errors of rows by line and column; cut as `truncated` says.
+    #[schema(required, nullable = false)]
+    validation_errors: Option<Vec<String>>,
+    /// How many there are, cut or not. One row can have several.
+    #[schema(required, nullable = false)]
+    validation_errors_count: Option<u64>,
+    /// Entries were left out of the error lists. Counts stay exact, and the report has all.
+    truncated: bool,
+}
+
 /// The plain view and ours.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -153,6 +177,22 @@ impl Six {
             total_records: counted.then(|| total_records(job)),
             validation_errors: validation.filter(|_| counted),
             validation_errors_count: counted.then(|| validation_errors(job)),
+        }
+    }
+}
+
+impl Batch {
+    /// The answer for a finished job with these lists.
+    pub(super) fn new(job: &Job, lists: Inline) -> Self {
+        let truncated = lists.truncated;
+        let six = Six::new(job, Some(lists));
+        Self {
+            id: six.id,
+            storage_result: six.storage_result,
+            total_records: six.total_records,
+            validation_errors: six.validation_errors,
+            validation_errors_count: six.validation_errors_count,
+            truncated,
         }
     }
 }

@@ -32,6 +32,15 @@ impl IntoResponses for Accepted {
     }
 }
 
+/// The answer to a synchronous upload that takes too long to wait for.
+pub(in crate::rest) struct Delayed;
+
+impl IntoResponses for Delayed {
+    fn responses() -> Responses {
+        [("202".to_owned(), accepted("The upload is on disk, and goes on").into())].into()
+    }
+}
+
 fn accepted(description: &str) -> Response {
     let schema = Ref::from_schema_name("InitialUploadStatusResponseAsync");
     let body = ContentBuilder::new().schema(Some(schema)).example(Some(examples::queued()));
@@ -74,23 +83,63 @@ refusals! {
     ListRefusals = [Parameter, PageToken, Internal, Starting];
     /// Refusals of whatever names a job.
     JobRefusals = [JobIdMalformed, Parameter, JobNotFound, Internal, Starting];
+    /// Refusals of a report.
+    ReportRefusals = [JobIdMalformed, Parameter, JobNotFound, Range, Internal, Starting];
     /// Refusals of a stream of events.
     EventRefusals = [
         JobIdMalformed, Parameter, SeqOutOfRange, JobNotFound, Internal, Starting, Draining,
     ];
-    /// Refusals of an upload.
-    SubmitRefusals = [
-        Parameter, RequestIdMalformed, BodyEmpty, BodyAborted, EncodingBroken,
-        ZipMalformed, ZipEmpty, ZipEntries, ZipFolder, ZipMacFiles, ZipName, ZipLink, ZipEncrypted,
-        ZipMethod, ZipLayout, ZipHeaders,
-        BodyTimeout,
-        RequestConflict,
-        BodyTooLarge, ZipTooLarge, ZipRatio,
-        MediaTypeMissing, MediaTypeUnsupported, MediaTypeMismatch, EncodingUnsupported,
-        UploadsExhausted,
-        Internal,
-        Starting, Draining,
-    ];
+}
+
+/// What an upload is refused for.
+const UPLOAD: &[Code] = &[
+    Code::Parameter,
+    Code::RequestIdMalformed,
+    Code::BodyEmpty,
+    Code::BodyAborted,
+    Code::EncodingBroken,
+    Code::ZipMalformed,
+    Code::ZipEmpty,
+    Code::ZipEntries,
+    Code::ZipFolder,
+    Code::ZipMacFiles,
+    Code::ZipName,
+    Code::ZipLink,
+    Code::ZipEncrypted,
+    Code::ZipMethod,
+    Code::ZipLayout,
+    Code::ZipHeaders,
+    Code::BodyTimeout,
+    Code::RequestConflict,
+    Code::BodyTooLarge,
+    Code::ZipTooLarge,
+    Code::ZipRatio,
+    Code::MediaTypeMissing,
+    Code::MediaTypeUnsupported,
+    Code::MediaTypeMismatch,
+    Code::EncodingUnsupported,
+    Code::UploadsExhausted,
+    Code::Internal,
+    Code::Starting,
+    Code::Draining,
+];
+
+/// Refusals of an upload.
+pub(in crate::rest) struct SubmitRefusals;
+
+impl IntoResponses for SubmitRefusals {
+    fn responses() -> Responses {
+        refusals(UPLOAD)
+    }
+}
+
+/// Refusals of an upload that is waited for.
+pub(in crate::rest) struct BatchRefusals;
+
+impl IntoResponses for BatchRefusals {
+    fn responses() -> Responses {
+        refusals(&[UPLOAD, &[Code::JobCancelled]].concat())
+    }
 }
 
 fn refusals(codes: &[Code]) -> Responses {
@@ -112,15 +161,24 @@ fn refusal(codes: &[Code]) -> Response {
     let body = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(examples);
-    let response = ResponseBuilder::new()
+    let mut response = ResponseBuilder::new()
         .description(named.join(", "))
         .content("application/problem+json", body.build());
-    let again = codes.iter().any(|c| matches!(c.kind(), Kind::Exhausted | Kind::Unavailable));
-    if again {
-        let wait = header(Type::Integer, "Seconds after which to try again");
-        return response.header("Retry-After", wait).build();
+    for (name, kind, description) in codes.iter().filter_map(|code| refusal_header(*code)) {
+        response = response.header(name, header(kind, description));
     }
     response.build()
+}
+
+fn refusal_header(code: Code) -> Option<(&'static str, Type, &'static str)> {
+    match (code, code.kind()) {
+        (_, Kind::Exhausted | Kind::Unavailable) => {
+            Some(("Retry-After", Type::Integer, "Seconds after which to try again"))
+        }
+        (_, Kind::Range) => Some(("Content-Range", Type::String, "Bytes of the whole report")),
+        (Code::JobCancelled, _) => Some(("Location", Type::String, "The job that was cancelled")),
+        _ => None,
+    }
 }
 
 /// A problem for each code that a caller over HTTP can meet.

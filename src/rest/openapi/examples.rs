@@ -24,14 +24,12 @@ fn six(status: &str, results: Value, total: Value, errors: Value, count: Value) 
 /// A finished delete of three rows, one of them invalid and one unknown.
 pub(in crate::rest) fn plain() -> Value {
     let [first, second] = ["NON_REDACTED_DB", "REDACTED_DB"].map(|storage| {
-        let error = format!(
-            "storage={storage} vaxEventID=EV1003 recipId=P3 message=Record does not exist"
-        );
+        let error =
+            format!("storage={storage} vaxEventID=EV1003 recipId=P3 message=Record does not exist");
         result(json!([error]))
     });
     let results = json!({"NON_REDACTED_DB": first, "REDACTED_DB": second});
-    let error =
-        format!("line#2: vaxEventId= recipId=P1 field=vax_event_id message={MISSING}");
+    let error = format!("line#2: vaxEventId= recipId=P1 field=vax_event_id message={MISSING}");
     with(six("COMPLETED", results, 3.into(), json!([error]), 1.into()), json!({"truncated": false}))
 }
 
@@ -70,6 +68,15 @@ pub(in crate::rest) fn full() -> Value {
     with(plain(), ours())
 }
 
+/// What a synchronous upload of the same file answers.
+pub(in crate::rest) fn batch() -> Value {
+    let mut job = plain();
+    if let Value::Object(members) = &mut job {
+        members.shift_remove("status");
+    }
+    job
+}
+
 /// A cancel that came too late.
 pub(in crate::rest) fn cancelled() -> Value {
     with(full(), json!({"cancelled": false}))
@@ -97,8 +104,7 @@ pub(in crate::rest) fn events() -> String {
 
 /// The report of the same job.
 pub(in crate::rest) fn report_tsv() -> String {
-    let mut text =
-        "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n".to_owned();
+    let mut text = "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n".to_owned();
     for entry in report() {
         text.push_str(&entry.join("\t"));
         text.push('\n');
@@ -108,25 +114,35 @@ pub(in crate::rest) fn report_tsv() -> String {
 
 /// The same as NDJSON.
 pub(in crate::rest) fn report_ndjson() -> String {
-    let lines = report().map(|[line, kind, storage, vax_event_id, recip_id, field, code, message]| {
-        let entry = json!({
-            "line": line.parse::<u64>().ok(),
-            "kind": kind,
-            "storage": storage,
-            "vax_event_id": vax_event_id,
-            "recip_id": recip_id,
-            "field": field,
-            "code": code,
-            "message": message,
+    let lines =
+        report().map(|[line, kind, storage, vax_event_id, recip_id, field, code, message]| {
+            let entry = json!({
+                "line": line.parse::<u64>().ok(),
+                "kind": kind,
+                "storage": storage,
+                "vax_event_id": vax_event_id,
+                "recip_id": recip_id,
+                "field": field,
+                "code": code,
+                "message": message,
+            });
+            format!("{entry}\n")
         });
-        format!("{entry}\n")
-    });
     lines.concat()
 }
 
 fn report() -> [[&'static str; 8]; 3] {
     let unknown = |storage| {
-        ["4", "processing", storage, "EV1003", "P3", "", "CVRS-ROW-UNKNOWN", "Record does not exist"]
+        [
+            "4",
+            "processing",
+            storage,
+            "EV1003",
+            "P3",
+            "",
+            "CVRS-ROW-UNKNOWN",
+            "Record does not exist",
+        ]
     };
     [
         ["2", "validation", "", "", "P1", "vax_event_id", "CVRS-ROW-NULL", MISSING],

@@ -18,11 +18,14 @@ use utoipa::{
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
-pub(super) use answers::{Accepted, EventRefusals, JobRefusals, ListRefusals, SubmitRefusals};
+pub(super) use answers::{
+    Accepted, BatchRefusals, Delayed, EventRefusals, JobRefusals, ListRefusals, ReportRefusals,
+    SubmitRefusals,
+};
 pub(super) use names::{JobView, OperationName, OutcomeName, ResultName, StatusName};
-pub(super) use parameters::{JobId, LastEventId, UploadHeaders};
+pub(super) use parameters::{JobId, LastEventId, Ranges, UploadHeaders};
 
-use super::{errors::Entry, problem, view};
+use super::{format::Entry, problem, view};
 use crate::error::Error;
 
 /// Name of the security scheme.
@@ -35,6 +38,7 @@ const TOKEN_TEXT: &str = "The token itself; `Bearer ` before it is taken as well
         every row exactly once. Every refusal is a problem document with a stable code."),
     tags(
         (name = "Jobs", description = "Asynchronous bulk jobs over CVRS v2 files"),
+        (name = "Batch", description = "The same, answered once the file is processed"),
     ),
     components(schemas(problem::Body<'_>, Entry<'_>, view::Six, view::Plain, view::Full)),
     security(("token" = []))
@@ -71,11 +75,9 @@ pub(super) fn also_at<S>(
 /// their names, `title` their summaries.
 pub(super) fn name_verbs(document: &mut openapi::OpenApi, path: &str, suffix: &str, title: &str) {
     let Some(item) = document.paths.paths.get_mut(path) else { return };
-    for (verb, operation) in [
-        ("create", &mut item.post),
-        ("update", &mut item.put),
-        ("delete", &mut item.delete),
-    ] {
+    for (verb, operation) in
+        [("create", &mut item.post), ("update", &mut item.put), ("delete", &mut item.delete)]
+    {
         let Some(operation) = operation else { continue };
         let (first, rest) = verb.split_at(1);
         operation.operation_id = Some(format!("{verb}{suffix}"));

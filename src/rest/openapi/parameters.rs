@@ -48,6 +48,19 @@ impl IntoParams for UploadHeaders {
     }
 }
 
+/// Which part of a report.
+pub(in crate::rest) struct Ranges;
+
+impl IntoParams for Ranges {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let whole = "Several ranges, or another unit, are answered with the whole report";
+        vec![
+            header("Range", &format!("Bytes of a finished job's report. {whole}"), text()),
+            header("If-Range", "`ETag` of the part at hand; another report is sent whole", text()),
+        ]
+    }
+}
+
 /// Where a stream of events resumes.
 pub(in crate::rest) struct LastEventId;
 
@@ -80,8 +93,5 @@ fn text() -> ObjectBuilder {
 }
 
 fn key() -> ObjectBuilder {
-    text()
-        .min_length(Some(1))
-        .max_length(Some(REQUEST_ID_CHARS_MAX))
-        .pattern(Some("^[!-~]+$"))
+    text().min_length(Some(1)).max_length(Some(REQUEST_ID_CHARS_MAX)).pattern(Some("^[!-~]+$"))
 }
