@@ -78,3 +78,34 @@ async fn private(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Beside the API: the document itself, and its page.
+    const PAGES: [&str; 4] = ["/docs", "/docs/", "/docs/{*file}", "/openapi.json"];
+
+    /// How axum itself sends to the fallback what no path takes.
+    const FALLBACK: [&str; 2] = ["/", "/{*__private__axum_fallback}"];
+
+    /// Paths that a router takes. It shows them nowhere but in its debug text.
+    fn paths(router: &Router<Face>) -> BTreeSet<String> {
+        let text = format!("{router:?}");
+        let texts = text.split('"').skip(1).step_by(2);
+        let paths = texts.filter(|text| text.starts_with('/') && !FALLBACK.contains(text));
+        paths.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_path_is_in_the_document_and_every_documented_path_is_taken() {
+        let (router, document) = documented();
+        let described: BTreeSet<String> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(paths(&router), described);
+        let whole = router.merge(docs::router(openapi::json(&document).unwrap()));
+        let pages = PAGES.map(str::to_owned);
+        assert_eq!(paths(&whole), described.into_iter().chain(pages).collect());
+    }
+}

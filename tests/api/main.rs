@@ -17,5 +17,6 @@ mod cancel;
 mod drain;
 mod grpc;
 mod lifecycle;
+mod openapi;
 mod rest;
 mod watch;

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::openapi::examples, *};
 use crate::{
     cvrs::{Profile, Rules},
     domain::{
@@ -195,6 +195,30 @@ fn the_full_view_adds_ours_after_the_plain_one() {
         json(&Cancelled::new(&job, Some(lists()), false)),
         format!(r#"{},"cancelled":false}}"#, full.strip_suffix('}').unwrap())
     );
+}
+
+/// Names of all members, in their order.
+fn members(json: &str) -> Vec<&str> {
+    let quoted: Vec<&str> = json.split('"').collect();
+    let pairs = quoted.windows(2).skip(1).step_by(2);
+    pairs.filter(|pair| pair[1].starts_with(':')).map(|pair| pair[0]).collect()
+}
+
+#[test]
+fn the_examples_of_the_document_have_the_members_of_real_answers() {
+    let job = partial();
+    let listed = json(&Full::new(&job, None));
+    for (real, example) in [
+        (json(&Six::new(&submitted(false), Some(Inline::default()))), examples::queued()),
+        (json(&Plain::new(&job, Some(lists()))), examples::plain()),
+        (json(&Full::new(&job, Some(lists()))), examples::full()),
+        (json(&Cancelled::new(&job, Some(lists()), false)), examples::cancelled()),
+        (json(&Batch::new(&job, lists())), examples::batch()),
+        (format!(r#"{{"jobs":[{listed}],"nextPageToken":""}}"#), examples::page()),
+    ] {
+        assert_eq!(members(&real), members(&json(&example)));
+    }
+    assert!(examples::events().contains(r#""validationErrors":null"#));
 }
 
 #[test]
