@@ -98,23 +98,96 @@ fn spans(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
+/// The cells of a row of a table.
+fn cells(line: &str) -> Vec<String> {
+    line.trim_matches('|').split(" | ").map(|c| c.trim().replace('`', "")).collect()
+}
+
 /// The rows of the tables of codes, by code.
 fn code_table() -> BTreeMap<String, Vec<String>> {
     let mut table = BTreeMap::new();
-    for line in read(ERRORS).lines().filter(|line| line.starts_with("| `CVRS-")) {
-        let cells: Vec<String> =
-            line.trim_matches('|').split(" | ").map(|c| c.trim().replace('`', "")).collect();
+    for line in read(ERRORS).lines().filter(|line| line.starts_with("| [`CVRS-")) {
+        let mut cells = cells(line);
+        let code = cells[0].split(['[', ']']).nth(1).unwrap().to_owned();
+        assert_eq!(cells[0], format!("[{code}]({code}.md)"), "it leads to its page");
+        cells[0] = code;
         assert!(cells.iter().all(|cell| !cell.is_empty()), "{line}");
         assert!(table.insert(cells[0].clone(), cells).is_none(), "{line} stands twice");
     }
     table
 }
 
-#[test]
-fn every_code_is_explained_and_no_other() {
+/// Every code of a refusal, a job or a row.
+fn known_codes() -> BTreeSet<&'static str> {
     let refusals = Code::ALL.iter().map(|code| code.as_str());
     let misses = Miss::ALL.iter().map(|miss| miss.code());
-    let known: BTreeSet<&str> = refusals.chain(Reason::CODES).chain(misses).collect();
+    refusals.chain(Reason::CODES).chain(misses).collect()
+}
+
+/// What a code of that kind answers over REST and gRPC; nothing where it is no refusal.
+fn statuses(kind: Kind) -> Option<[&'static str; 2]> {
+    Some(match kind {
+        Kind::Invalid => ["400", "INVALID_ARGUMENT"],
+        Kind::TooLarge => ["413", "INVALID_ARGUMENT"],
+        Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
+        Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
+        Kind::NotFound => ["404", "NOT_FOUND"],
+        Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],
+        Kind::Conflict => ["409", "ALREADY_EXISTS"],
+        Kind::OutOfRange => ["400", "OUT_OF_RANGE"],
+        Kind::Range => ["416", "OUT_OF_RANGE"],
+        Kind::Exhausted => ["429", "RESOURCE_EXHAUSTED"],
+        Kind::Unavailable => ["503", "UNAVAILABLE"],
+        Kind::Internal => ["500", "INTERNAL"],
+        Kind::Job => return None,
+    })
+}
+
+#[test]
+fn every_code_has_a_page_of_its_own_with_its_statuses_and_an_example() {
+    let mut pages = BTreeSet::new();
+    for entry in fs::read_dir(root().join("docs/errors")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        pages.extend(name.strip_suffix(".md").filter(|name| *name != "README").map(str::to_owned));
+    }
+    assert_eq!(pages, known_codes().into_iter().map(str::to_owned).collect());
+    for name in pages {
+        let text = read(&format!("docs/errors/{name}.md"));
+        assert!(text.starts_with(&format!("# {name}\n\n")), "{name}");
+        for part in ["\n## When\n", "\n## What to do\n", "\n## Example\n"] {
+            assert!(text.contains(part), "{name}: {part}");
+        }
+        check_page(&name, &text);
+    }
+}
+
+/// Holds statuses and example of a page against the code.
+fn check_page(name: &str, text: &str) {
+    let statuses = Code::from_text(name).and_then(|code| statuses(code.kind()));
+    let table: Vec<_> = text.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    let expected: Vec<_> =
+        statuses.iter().map(|[rest, grpc]| format!("| {rest} | `{grpc}` |")).collect();
+    assert_eq!(table, expected, "{name}");
+    let [(language, example)] = &blocks(text)[..] else { panic!("{name}: one example") };
+    let [rest, grpc] = statuses.unwrap_or_default();
+    if language == "text" {
+        assert!(example.starts_with(&format!("{grpc}: ")) && example.contains(name), "{name}");
+        return;
+    }
+    let example: serde_json::Value = serde_json::from_str(example).unwrap();
+    assert_eq!(example["code"], name);
+    if statuses.is_some() {
+        assert_eq!(example["status"].to_string(), rest, "{name}");
+        assert_eq!(example["type"], format!("urn:cvrsd:error:{name}"));
+        assert!(example["title"].is_string() && example["detail"].is_string(), "{name}");
+    } else {
+        assert!(example["message"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn every_code_is_explained_and_no_other() {
+    let known = known_codes();
     let table = code_table();
     let told: BTreeSet<&str> = table.keys().map(String::as_str).collect();
     assert_eq!(told, known);
@@ -130,23 +203,9 @@ fn every_code_is_explained_and_no_other() {
 fn every_refusal_is_listed_with_its_statuses() {
     let table = code_table();
     for code in Code::ALL {
-        let statuses = match code.kind() {
-            Kind::Invalid => ["400", "INVALID_ARGUMENT"],
-            Kind::TooLarge => ["413", "INVALID_ARGUMENT"],
-            Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
-            Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
-            Kind::NotFound => ["404", "NOT_FOUND"],
-            Kind::Range => ["416", "OUT_OF_RANGE"],
-            Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],
-            Kind::Conflict => ["409", "ALREADY_EXISTS"],
-            Kind::OutOfRange => ["400", "OUT_OF_RANGE"],
-            Kind::Exhausted => ["429", "RESOURCE_EXHAUSTED"],
-            Kind::Unavailable => ["503", "UNAVAILABLE"],
-            Kind::Internal => ["500", "INTERNAL"],
-            Kind::Job => {
-                assert_eq!(table[code.as_str()].len(), 3, "{code} is no refusal");
-                continue;
-            }
+        let Some(statuses) = statuses(code.kind()) else {
+            assert_eq!(table[code.as_str()].len(), 3, "{code} is no refusal");
+            continue;
         };
         assert_eq!(table[code.as_str()][1..3], statuses, "{code}");
         assert_eq!(table[code.as_str()].len(), 5, "{code}");

@@ -33,7 +33,7 @@ use crate::{
     responses(
         (
             status = OK, description = "Events as they become durable",
-            content_type = "text/event-stream", body = String, example = examples::events
+            content(("text/event-stream", example = examples::events))
         ),
         EventRefusals,
     )

@@ -25,6 +25,7 @@ use crate::{domain::Job, limits::POLL_INTERVAL};
 struct Parameters {
     /// `full` adds our properties after the documented ones.
     #[serde(default)]
+    #[param(inline)]
     view: View,
 }
 

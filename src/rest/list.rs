@@ -28,7 +28,8 @@ use crate::{
 #[into_params(parameter_in = Query)]
 struct Parameters {
     /// Most jobs of the page: 50 where it is 0 or left out, never more than 500.
-    page_size: usize,
+    #[param(value_type = u64, maximum = 4_294_967_295_u32)]
+    page_size: u32,
     /// `nextPageToken` of the page before; empty for the first page.
     #[param(pattern = "^[0-9]{0,19}$")]
     page_token: String,
@@ -105,7 +106,7 @@ fn link(parameters: &[String], relation: &str) -> String {
 
 fn asked(parameters: Parameters) -> Result<ListQuery, Error> {
     Ok(ListQuery {
-        page_size: parameters.page_size,
+        page_size: usize::try_from(parameters.page_size).map_err(Error::internal)?,
         page_token: parameters.page_token,
         status: named("status", parameters.status, Status::from_name)?,
         operation: named("operation", parameters.operation, Operation::from_name)?,
@@ -147,7 +148,14 @@ mod tests {
 
     #[test]
     fn unknown_names_and_values_are_refused() {
-        for bad in ["pageSize=-1", "pageSize=x", "status=DONE", "operation=drop", "page_size=1"] {
+        for bad in [
+            "pageSize=-1",
+            "pageSize=4294967296",
+            "pageSize=x",
+            "status=DONE",
+            "operation=drop",
+            "page_size=1",
+        ] {
             assert_eq!(parse(bad).unwrap_err().code, Code::Parameter, "{bad}");
         }
     }

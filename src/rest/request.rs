@@ -14,6 +14,7 @@ use crate::{
     domain::{JobId, MediaType},
     error::{Code, Error},
     intake::Encoding,
+    limits::REQUEST_ID_CHARS_MAX,
 };
 
 /// Names of the header that carries an idempotency key; the first one that is there counts.
@@ -118,19 +119,23 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The idempotency key, if there is one.
+/// The idempotency key, if there is one. A header that does not count is checked as well.
 ///
 /// # Errors
-/// [`Code::RequestIdMalformed`] when it is not visible ASCII; the service checks the rest.
+/// [`Code::RequestIdMalformed`] when a header is not 1 to 255 visible ASCII characters.
 pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
-    let Some(value) = REQUEST_ID.iter().find_map(|name| headers.get(*name)) else {
-        return Ok(None);
-    };
-    let text = value.to_str().map_err(|_| {
-        let sentence = "the idempotency key has other than visible ascii characters";
-        Error::new(Code::RequestIdMalformed, sentence)
-    })?;
-    Ok(Some(text.to_owned()))
+    let mut first = None;
+    for value in REQUEST_ID.iter().filter_map(|name| headers.get(*name)) {
+        let bytes = value.as_bytes();
+        let text = value.to_str().ok().filter(|_| bytes.iter().all(u8::is_ascii_graphic));
+        let text = text.filter(|text| (1..=REQUEST_ID_CHARS_MAX).contains(&text.len()));
+        let malformed = || {
+            let sentence = "an idempotency key is 1 to 255 visible ascii characters";
+            Error::new(Code::RequestIdMalformed, sentence)
+        };
+        first = first.or(Some(text.ok_or_else(malformed)?.to_owned()));
+    }
+    Ok(first)
 }
 
 /// The number of the newest event that a reconnecting reader of server-sent events has seen.
@@ -191,9 +196,23 @@ mod tests {
         let one = headers(&[("x-request-id", "b")]);
         assert_eq!(request_id(&one).unwrap().as_deref(), Some("b"));
         assert_eq!(request_id(&headers(&[])).unwrap(), None);
-        let mut bad = HeaderMap::new();
-        bad.insert("idempotency-key", HeaderValue::from_bytes(b"\xe4").unwrap());
-        assert_eq!(request_id(&bad).unwrap_err().code, Code::RequestIdMalformed);
+    }
+
+    #[test]
+    fn a_malformed_key_is_refused_in_either_header_also_where_the_other_one_counts() {
+        let longest = "k".repeat(255);
+        let one = |name, value: &[u8]| {
+            let mut map = headers(&[("idempotency-key", "good")]);
+            map.insert(name, HeaderValue::from_bytes(value).unwrap());
+            request_id(&map).map_err(|error| error.code)
+        };
+        for name in REQUEST_ID {
+            for bad in [b"".as_slice(), b"k 1", b"\xe4", format!("{longest}k").as_bytes()] {
+                assert_eq!(one(name, bad), Err(Code::RequestIdMalformed), "{name} {bad:?}");
+            }
+        }
+        assert_eq!(one("x-request-id", longest.as_bytes()), Ok(Some("good".to_owned())));
+        assert_eq!(one("idempotency-key", longest.as_bytes()), Ok(Some(longest.clone())));
     }
 
     #[test]

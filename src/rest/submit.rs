@@ -186,7 +186,7 @@ mod tests {
         let headers = [
             ("content-type", "application/zip"),
             ("content-length", "12"),
-            ("idempotency-key", "k 1"),
+            ("idempotency-key", "k-1"),
         ];
         for (method, operation) in [
             (Method::POST, Operation::Create),
@@ -201,7 +201,7 @@ mod tests {
                     media_type: MediaType::Zip,
                     encoding: Encoding::Identity,
                     validate_only: true,
-                    request_id: Some("k 1".to_owned()),
+                    request_id: Some("k-1".to_owned()),
                     content_length: Some(12),
                     content_sha256: None,
                 }
