@@ -91,12 +91,9 @@ async fn every_operation_has_its_own_name_and_every_answer_an_example() {
                 let name = format!("{method} {path} {status} {media_type}");
                 let many = content["examples"].as_object().into_iter().flatten();
                 let many: Vec<_> = many.map(|(_, example)| resolved(&document, example)).collect();
-                for example in &many {
-                    let problem = media_type == "application/problem+json";
-                    assert!(
-                        !problem || example["value"]["status"].to_string() == *status,
-                        "{name}"
-                    );
+                if media_type == "application/problem+json" {
+                    let status: u16 = status.parse().unwrap();
+                    assert!(many.iter().all(|e| e["value"]["status"] == status), "{name}");
                 }
                 assert!(!many.is_empty() || !content["example"].is_null(), "{name}");
             }

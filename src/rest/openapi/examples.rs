@@ -7,38 +7,45 @@ const MISSING: &str = "must not be null";
 
 /// What a submit answers.
 pub(in crate::rest) fn queued() -> Value {
-    six("QUEUED", Value::Null, Value::Null, Value::Null, Value::Null)
+    six("QUEUED", None, None, None, None)
 }
 
-fn six(status: &str, results: Value, total: Value, errors: Value, count: Value) -> Value {
+fn six(
+    status: &str,
+    results: Option<[Value; 2]>,
+    total: Option<u64>,
+    error: Option<&str>,
+    count: Option<u64>,
+) -> Value {
+    let results =
+        results.map(|[first, second]| json!({"NON_REDACTED_DB": first, "REDACTED_DB": second}));
     json!({
         "id": ID,
         "status": status,
         "storageResult": results,
         "totalRecords": total,
-        "validationErrors": errors,
+        "validationErrors": error.map(|error| [error]),
         "validationErrorsCount": count,
     })
 }
 
 /// A finished delete of three rows, one of them invalid and one unknown.
 pub(in crate::rest) fn plain() -> Value {
-    let [first, second] = ["NON_REDACTED_DB", "REDACTED_DB"].map(|storage| {
-        let error =
-            format!("storage={storage} vaxEventID=EV1003 recipId=P3 message=Record does not exist");
-        result(json!([error]))
+    let results = ["NON_REDACTED_DB", "REDACTED_DB"].map(|storage| {
+        let text = "vaxEventID=EV1003 recipId=P3 message=Record does not exist";
+        result(Some(&format!("storage={storage} {text}")))
     });
-    let results = json!({"NON_REDACTED_DB": first, "REDACTED_DB": second});
     let error = format!("line#2: vaxEventId= recipId=P1 field=vax_event_id message={MISSING}");
-    with(six("COMPLETED", results, 3.into(), json!([error]), 1.into()), json!({"truncated": false}))
+    let six = six("COMPLETED", Some(results), Some(3), Some(&error), Some(1));
+    with(six, json!({"truncated": false}))
 }
 
-fn result(errors: Value) -> Value {
+fn result(error: Option<&str>) -> Value {
     json!({
         "status": "SUCCESS",
         "recordsProcessed": 1,
         "processingErrorsCount": 1,
-        "processingErrors": errors,
+        "processingErrors": error.map(|error| [error]),
     })
 }
 
@@ -84,11 +91,8 @@ pub(in crate::rest) fn cancelled() -> Value {
 
 /// The job as lists and events show it.
 fn listed() -> Value {
-    let results = json!({
-        "NON_REDACTED_DB": result(Value::Null),
-        "REDACTED_DB": result(Value::Null),
-    });
-    let six = six("COMPLETED", results, 3.into(), Value::Null, 1.into());
+    let results = [result(None), result(None)];
+    let six = six("COMPLETED", Some(results), Some(3), None, Some(1));
     with(with(six, json!({"truncated": true})), ours())
 }
 
