@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of our uploads: a CVRS file, and how a body is encoded."""
+"""What schemathesis cannot know: a CVRS file, how a body is encoded, and the secret of a client."""
 
 import gzip
 import io
@@ -29,6 +29,16 @@ def zipped(body):
 TEXTS = st.lists(st.sampled_from(ROWS), max_size=4).map(text)
 schemathesis.openapi.media_type("text/plain", TEXTS)
 schemathesis.openapi.media_type("application/zip", TEXTS.map(zipped))
+
+
+@schemathesis.hook.apply_to(operation_id="generateToken")
+def map_body(context, body):
+    """Makes some requests for a token those of the client that there is."""
+    if isinstance(body, dict) and len(str(body.get("clientID"))) % 2:
+        known = {"clientID": "A", "clientSecret": os.environ["CVRSD_SECRET"]}
+        body |= {name: known[name] for name in known if isinstance(body.get(name), str)}
+        body.pop("onBehalfOfClientID", None)
+    return body
 
 
 @schemathesis.hook

@@ -131,6 +131,8 @@ fn statuses(kind: Kind) -> Option<[&'static str; 2]> {
         Kind::TooLarge => ["413", "INVALID_ARGUMENT"],
         Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
         Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
+        Kind::Unauthenticated => ["401", "UNAUTHENTICATED"],
+        Kind::Forbidden => ["403", "PERMISSION_DENIED"],
         Kind::NotFound => ["404", "NOT_FOUND"],
         Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],
         Kind::Conflict => ["409", "ALREADY_EXISTS"],

@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 use super::{
     JOBS, inline,
-    openapi::{BatchRefusals, Delayed, UploadHeaders, examples},
+    openapi::{BatchRefusals, BodyEncoding, Delayed, UploadHeaders, examples},
     problem::Problem,
+    request,
     routes::Face,
     submit::{self, Parameters},
     view::Batch,
@@ -36,7 +37,7 @@ use crate::{
 /// the job is durable and goes on.
 #[utoipa::path(
     method(post, put, delete), path = "/v0/upload/cvrs/batch", operation_id = "upload", tag = "Batch",
-    params(Parameters, UploadHeaders),
+    params(Parameters, BodyEncoding, UploadHeaders),
     request_body(
         description = "A CVRS v2 file: text, or a zip with that text as its one entry.",
         content(("application/zip"), ("text/plain")),
@@ -52,8 +53,9 @@ pub(super) async fn upload(
     request: Request,
 ) -> Result<Response, Problem> {
     let Ok(_permit) = face.waits.try_acquire() else {
+        let refused = request::caller(request.headers(), &face).err().unwrap_or_else(exhausted);
         submit::discard(request.into_body().into_data_stream());
-        return Err(exhausted().into());
+        return Err(refused.into());
     };
     let (caller, submission) = submit::receive(&face, request).await?;
     let job = ended(&face, &caller, &submission.job).await?;

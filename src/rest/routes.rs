@@ -13,7 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    BATCH, JOBS, batch, docs, errors, events, job, list, openapi, problem::Problem, submit,
+    BATCH, JOBS, batch, docs, errors, events, job, list, openapi, problem::Problem, submit, token,
 };
 use crate::{
     auth::Authenticator,
@@ -57,6 +57,8 @@ fn documented() -> (Router<Face>, OpenApi) {
         .routes(routes!(errors::errors))
         .routes(routes!(events::events))
         .routes(routes!(batch::upload))
+        .routes(routes!(token::generate))
+        .routes(routes!(token::refresh))
         .split_for_parts();
     openapi::name_verbs(&mut document, JOBS, "Records", "");
     openapi::name_verbs(&mut document, BATCH, "Batch", " and wait");

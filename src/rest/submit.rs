@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::{
     JOBS, inline,
     job::poll,
-    openapi::{Accepted, SubmitRefusals, UploadHeaders},
+    openapi::{Accepted, BodyEncoding, SubmitRefusals, UploadHeaders},
     problem::Problem,
     request,
     routes::Face,
@@ -44,7 +44,7 @@ pub(super) struct Parameters {
 /// Answers once body and job are on disk; then the job runs by itself. Ask for it at `Location`.
 #[utoipa::path(
     method(post, put, delete), path = "/v0/async/cvrs/jobs", operation_id = "submit", tag = "Jobs",
-    params(Parameters, UploadHeaders),
+    params(Parameters, BodyEncoding, UploadHeaders),
     request_body(
         description = "A CVRS v2 file: text, or a zip with that text as its one entry.",
         content(("application/zip"), ("text/plain")),
@@ -86,7 +86,7 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<(Principal, Submission), Error> {
     let (parts, body) = request.into_parts();
-    let (caller, submit) = match begin(face, &parts) {
+    let (caller, submit) = match begin(face, &parts).await {
         Ok(begun) => begun,
         Err(error) => {
             // A caller that waits for `100 Continue` reads the refusal instead and sends nothing.
@@ -107,9 +107,9 @@ pub(super) async fn receive(
 }
 
 /// Checks everything that the head shows, before a byte of the body is read.
-fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
+async fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
     let caller = request::caller(&parts.headers, face)?;
-    let submit = face.service.begin(&caller, announced(parts)?)?;
+    let submit = face.service.begin(&caller, announced(parts)?).await?;
     Ok((caller, submit))
 }
 

@@ -64,7 +64,17 @@ fn link(operation: &str) -> Link {
     LinkBuilder::new().operation_id(operation).parameter("job-id", "$response.body#/id").build()
 }
 
-/// Sets of codes that operations answer with.
+/// What any call may be refused for.
+const ALL: &[Code] = &[
+    Code::TokenMissing,
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::Scope,
+    Code::QuotaRequests,
+    Code::Internal,
+];
+
+/// Sets of codes that operations answer with, beside those of all.
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = [$($code:ident),* $(,)?];)*) => {$(
         $(#[$doc])*
@@ -72,7 +82,8 @@ macro_rules! refusals {
 
         impl IntoResponses for $name {
             fn responses() -> Responses {
-                refusals(&[$(Code::$code),*])
+                let codes = [$(Code::$code),*];
+                refusals(&[ALL, codes.as_slice()].concat())
             }
         }
     )*};
@@ -80,14 +91,16 @@ macro_rules! refusals {
 
 refusals! {
     /// Refusals of a list.
-    ListRefusals = [Parameter, PageToken, Internal, Starting];
+    ListRefusals = [Parameter, PageToken, Starting];
     /// Refusals of whatever names a job.
-    JobRefusals = [JobIdMalformed, Parameter, JobNotFound, Internal, Starting];
+    JobRefusals = [JobIdMalformed, Parameter, JobNotFound, Starting];
     /// Refusals of a report.
-    ReportRefusals = [JobIdMalformed, Parameter, JobNotFound, Range, Internal, Starting];
+    ReportRefusals = [JobIdMalformed, Parameter, JobNotFound, Range, Starting];
+    /// Refusals of a refresh.
+    RefreshRefusals = [TokensOff];
     /// Refusals of a stream of events.
     EventRefusals = [
-        JobIdMalformed, Parameter, SeqOutOfRange, JobNotFound, Internal, Starting, Draining,
+        JobIdMalformed, Parameter, SeqOutOfRange, JobNotFound, Starting, Draining,
     ];
 }
 
@@ -119,7 +132,9 @@ const UPLOAD: &[Code] = &[
     Code::MediaTypeMismatch,
     Code::EncodingUnsupported,
     Code::UploadsExhausted,
-    Code::Internal,
+    Code::QuotaUploads,
+    Code::QuotaJobs,
+    Code::QuotaBytes,
     Code::Starting,
     Code::Draining,
 ];
@@ -129,7 +144,7 @@ pub(in crate::rest) struct SubmitRefusals;
 
 impl IntoResponses for SubmitRefusals {
     fn responses() -> Responses {
-        refusals(UPLOAD)
+        refusals(&[ALL, UPLOAD].concat())
     }
 }
 
@@ -138,7 +153,31 @@ pub(in crate::rest) struct BatchRefusals;
 
 impl IntoResponses for BatchRefusals {
     fn responses() -> Responses {
-        refusals(&[UPLOAD, &[Code::JobCancelled]].concat())
+        refusals(&[ALL, UPLOAD, &[Code::JobCancelled]].concat())
+    }
+}
+
+/// Refusals of a request for a token, which carries none.
+pub(in crate::rest) struct TokenRefusals;
+
+impl IntoResponses for TokenRefusals {
+    fn responses() -> Responses {
+        refusals(&[
+            Code::TokenRequest,
+            Code::ScopeUnknown,
+            Code::EncodingBroken,
+            Code::BodyAborted,
+            Code::ClientUnknown,
+            Code::Scope,
+            Code::OnBehalf,
+            Code::TokensOff,
+            Code::BodyTimeout,
+            Code::TokenRequestTooLarge,
+            Code::MediaTypeUnsupported,
+            Code::EncodingUnsupported,
+            Code::QuotaRequests,
+            Code::Internal,
+        ])
     }
 }
 
@@ -174,6 +213,9 @@ fn refusal_header(code: Code) -> Option<(&'static str, Type, &'static str)> {
     match (code, code.kind()) {
         (_, Kind::Exhausted | Kind::Unavailable) => {
             Some(("Retry-After", Type::Integer, "Seconds after which to try again"))
+        }
+        (_, Kind::Unauthenticated) => {
+            Some(("WWW-Authenticate", Type::String, "How to be let in: `Bearer`"))
         }
         (_, Kind::Range) => Some(("Content-Range", Type::String, "Bytes of the whole report")),
         (Code::JobCancelled, _) => Some(("Location", Type::String, "The job that was cancelled")),

@@ -5,6 +5,16 @@ use serde_json::{Value, json};
 const ID: &str = "01a20a7e-8fe6-7017-999d-d0e3e00dabf6";
 const MISSING: &str = "must not be null";
 
+/// Who asks for a token.
+pub(in crate::rest) fn token_request() -> Value {
+    json!({"clientID": "CV1-UPLOAD", "clientSecret": "…", "scopes": ["UPLOAD", "DELETE"]})
+}
+
+/// A token.
+pub(in crate::rest) fn token() -> Value {
+    json!({"token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln", "expiration": 1_634_291_135})
+}
+
 /// What a submit answers.
 pub(in crate::rest) fn queued() -> Value {
     six("QUEUED", None, None, None, None)

@@ -19,11 +19,11 @@ use utoipa::{
 use utoipa_axum::router::UtoipaMethodRouter;
 
 pub(super) use answers::{
-    Accepted, BatchRefusals, Delayed, EventRefusals, JobRefusals, ListRefusals, ReportRefusals,
-    SubmitRefusals,
+    Accepted, BatchRefusals, Delayed, EventRefusals, JobRefusals, ListRefusals, RefreshRefusals,
+    ReportRefusals, SubmitRefusals, TokenRefusals,
 };
-pub(super) use names::{JobView, OperationName, OutcomeName, ResultName, StatusName};
-pub(super) use parameters::{JobId, LastEventId, Ranges, UploadHeaders};
+pub(super) use names::{JobView, OperationName, OutcomeName, ResultName, ScopeName, StatusName};
+pub(super) use parameters::{BodyEncoding, JobId, LastEventId, Ranges, UploadHeaders};
 
 use super::{format::Entry, problem, view};
 use crate::error::Error;
@@ -38,6 +38,7 @@ const TOKEN_TEXT: &str = "The token itself; `Bearer ` before it is taken as well
         every row exactly once. Every refusal is a problem document with a stable code."),
     tags(
         (name = "Jobs", description = "Asynchronous bulk jobs over CVRS v2 files"),
+        (name = "Tokens", description = "Who calls, where the daemon asks for that"),
         (name = "Batch", description = "The same, answered once the file is processed"),
     ),
     components(schemas(problem::Body<'_>, Entry<'_>, view::Six, view::Plain, view::Full)),

@@ -10,7 +10,7 @@ use utoipa::{
     },
 };
 
-use crate::domain::{Operation, Outcome, Status};
+use crate::domain::{Operation, Outcome, Scope, Status};
 
 /// A schema of its own for the names that a set of the domain has.
 macro_rules! names {
@@ -43,6 +43,8 @@ names! {
     OperationName = "Operation", Operation::ALL.map(Operation::as_str);
     /// How a job ended.
     OutcomeName = "Outcome", Outcome::ALL.map(Outcome::as_str);
+    /// What a client may do. Taken in any case.
+    ScopeName = "Scope", Scope::ALL.map(Scope::as_str);
     /// Whether a job's file was processed.
     ResultName = "StorageStatus", ["SUCCESS", "FAILED"];
 }

@@ -29,12 +29,21 @@ impl IntoParams for JobId {
     }
 }
 
-/// Headers of an upload beside its media type.
+/// How a body is encoded.
+pub(in crate::rest) struct BodyEncoding;
+
+impl IntoParams for BodyEncoding {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let encodings = text().enum_values(Some(["identity", "gzip", "deflate"]));
+        vec![header("Content-Encoding", "How the body is encoded", encodings)]
+    }
+}
+
+/// Headers of an upload beside its media type and encoding.
 pub(in crate::rest) struct UploadHeaders;
 
 impl IntoParams for UploadHeaders {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let encodings = text().enum_values(Some(["identity", "gzip", "deflate"]));
         vec![
             header(
                 "Idempotency-Key",
@@ -42,7 +51,6 @@ impl IntoParams for UploadHeaders {
                 key(),
             ),
             header("X-Request-ID", "Taken where there is no `Idempotency-Key`", key()),
-            header("Content-Encoding", "How the body is encoded", encodings),
             header("Referer", "Taken and not looked at", text()),
         ]
     }
