@@ -7,7 +7,8 @@ use super::{
     field::Field,
     header::Header,
     reason::Reason,
-    rules::Rules,
+    rules::{Profile, Rules},
+    strict::{Cells, Strict},
 };
 
 /// What the rows of a file stand for.
@@ -16,7 +17,7 @@ pub enum RowKind {
     /// Records to create or update: every rule.
     Full,
     /// Records to delete: `vax_event_id` must be there; of other cells that are not null, form,
-    /// value set and length count, comparisons of dates do not.
+    /// value set and length count, comparisons of dates do not. `strict` makes no difference.
     Delete,
 }
 
@@ -45,10 +46,13 @@ pub struct Checker {
     admin_date: Option<usize>,
     /// Where each column's cell of the row at hand ends.
     ends: Vec<usize>,
+    /// Where the profile is `strict`.
+    strict: Option<Strict>,
 }
 
 impl Checker {
-    /// A checker for a file with that header. Columns that the header lacks are not checked.
+    /// A checker for a file with that header. Columns that the header lacks are not checked, but under
+    /// `strict`, where they are null in every row.
     #[must_use]
     pub fn new(rules: &Rules, header: &Header, kind: RowKind) -> Self {
         let columns: Vec<_> =
@@ -58,20 +62,26 @@ impl Checker {
             refusal: header.place(Field::VaxRefusal),
             admin_date: header.place(Field::AdminDate),
             ends: vec![0; columns.len()],
+            strict: (rules.profile == Profile::Strict).then(|| Strict::new(rules, header, kind)),
             columns,
         }
     }
 
-    /// Appends the row's errors in the order of the file's columns, at most one for each; a row
-    /// without errors is valid.
+    /// Appends the errors of the row on that line in the order of the file's columns, at most one for
+    /// each but under `strict`; a row without errors is valid.
     ///
     /// A row with filled cells beyond the header, or else with bytes that are not UTF-8, has that
     /// one error. Cells that the row does not have are null.
-    pub fn check(&mut self, line: &[u8], errors: &mut Vec<RowError>) {
+    pub fn check(&mut self, number: u64, line: &[u8], errors: &mut Vec<RowError>) {
         let line = without_cr(line);
         cut(line, &mut self.ends);
         if let Some(error) = self.damage(line) {
             errors.push(error);
+            return;
+        }
+        if self.strict.is_some() {
+            let cells = self.cells(line);
+            self.strict.iter_mut().for_each(|strict| strict.check(number, &cells, errors));
             return;
         }
         let facts = self.facts(line);
@@ -83,6 +93,36 @@ impl Checker {
                 errors.push(RowError { field: column.field, reason });
             }
         }
+    }
+
+    /// Whether what a row is told depends on rows before it, so that a check which goes on in the
+    /// middle of a file must [`Checker::note`] these first.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.strict.is_some()
+    }
+
+    /// Notes what later rows depend on in a row that was checked before.
+    pub fn note(&mut self, number: u64, line: &[u8]) {
+        let line = without_cr(line);
+        cut(line, &mut self.ends);
+        if self.damage(line).is_none() {
+            let cells = self.cells(line);
+            self.strict.iter_mut().for_each(|strict| strict.note(number, &cells));
+        }
+    }
+
+    /// The cells of the row that was cut last.
+    fn cells<'a>(&self, line: &'a [u8]) -> Cells<'a> {
+        let mut cells: Cells<'a> = [b""; Field::ALL.len()];
+        let mut start = 0;
+        for (column, end) in self.columns.iter().zip(&self.ends) {
+            if let Some(slot) = column.field.and_then(|field| cells.get_mut(field.index())) {
+                *slot = line.get(start..*end).unwrap_or_default();
+            }
+            start = end + 1;
+        }
+        cells
     }
 
     /// The error of a row whose cells cannot be told apart or read.

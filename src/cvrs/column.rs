@@ -1,4 +1,4 @@
-//! What the cells of one column are held to, under the rules of one job.
+//! What the cells of one column are held to, under the `dch` rules of one job.
 
 use std::cmp::Ordering;
 
@@ -8,30 +8,29 @@ use super::{
     cells::trim_spaces,
     check::RowKind,
     date::PartialDate,
-    field::{Field, Kind, Null, Rule},
+    field::{Field, Kind},
     reason::Reason,
-    rules::{Profile, Rules},
+    rule::{Bound, Rule},
+    rules::Rules,
+    table::{Entry, TABLE},
     value,
 };
 
-const COUNTY: &str = "must be a FIPS 5-digit county code";
-const STATE: &str = "must be a two-character state abbreviation";
-const ZIP: &str = "must be a valid ZIP. 5 digit or 5 digit + 4 are acceptable";
-
 /// When a null cell is an error in this file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Nulls {
     Accepted,
-    Refused,
-    RefusedUnlessRefusal,
+    Refused(&'static Entry),
+    RefusedUnlessRefusal(&'static Entry),
 }
 
 /// What a cell that is not null is held to in this file.
 #[derive(Clone, Copy)]
 enum Test {
-    Plain(Rule),
-    AdminDate,
-    RecipDob,
+    Free,
+    Plain(Rule, &'static Entry),
+    AdminDate { form: &'static Entry, early: &'static Entry, late: &'static Entry },
+    RecipDob { form: &'static Entry, born: &'static Entry },
 }
 
 #[derive(Clone, Copy)]
@@ -64,19 +63,17 @@ pub(super) struct Facts {
 
 impl Column {
     pub(super) fn new(field: Option<Field>, rules: &Rules, kind: RowKind) -> Self {
-        let Some(known) = field else {
-            return Self {
-                field,
-                nulls: Nulls::Accepted,
-                coded: false,
-                test: Test::Plain(Rule::Free),
-            };
-        };
+        let holds = |entry: &Entry| Some(entry.field) == field && entry.holds(rules.profile, kind);
+        let find = |rule| TABLE.iter().find(|entry| holds(entry) && entry.rule == rule);
         Self {
             field,
-            nulls: Nulls::of(known, rules.profile, kind),
-            coded: known.kind() == Kind::Coded,
-            test: Test::of(known, rules.profile, kind),
+            nulls: match (find(Rule::NotNull), find(Rule::NotNullUnlessRefusal)) {
+                (Some(entry), _) => Nulls::Refused(entry),
+                (_, Some(entry)) => Nulls::RefusedUnlessRefusal(entry),
+                _ => Nulls::Accepted,
+            },
+            coded: field.is_some_and(|field| field.kind() == Kind::Coded),
+            test: Test::of(find, TABLE.iter().find(|entry| holds(entry) && is_plain(entry.rule))),
         }
     }
 
@@ -84,46 +81,48 @@ impl Column {
     #[inline]
     pub(super) fn fault(&self, cell: &[u8], facts: &Facts, bounds: &Bounds) -> Option<Reason> {
         if cell.is_empty() {
-            let refused = match self.nulls {
-                Nulls::Accepted => false,
-                Nulls::Refused => true,
-                Nulls::RefusedUnlessRefusal => facts.vaccinated,
+            return match self.nulls {
+                Nulls::Refused(entry) => Some(Reason::Broken(entry, Bound::None)),
+                Nulls::RefusedUnlessRefusal(entry) if facts.vaccinated => {
+                    Some(Reason::Broken(entry, Bound::None))
+                }
+                Nulls::Accepted | Nulls::RefusedUnlessRefusal(_) => None,
             };
-            return refused.then_some(Reason::Null);
         }
         let value = if self.coded { trim_spaces(cell) } else { cell };
-        match self.test {
-            Test::Plain(rule) => plain_fault(rule, value, bounds.admin_type_max),
-            Test::AdminDate => bounds.admin_date_fault(facts.admin_date),
-            Test::RecipDob => dob_fault(value, facts.admin_date),
-        }
-    }
-}
-
-impl Nulls {
-    fn of(field: Field, profile: Profile, kind: RowKind) -> Self {
-        match (kind, field.null()) {
-            (RowKind::Delete, _) if field == Field::VaxEventId => Self::Refused,
-            (RowKind::Delete, _) | (_, Null::Accepted) => Self::Accepted,
-            (_, Null::Refused) => Self::Refused,
-            (_, Null::RefusedUnlessRefusal) => Self::RefusedUnlessRefusal,
-            (_, Null::RefusedIn2020) => match profile {
-                Profile::Dch2020 => Self::Refused,
-                Profile::Dch2021 => Self::Accepted,
-            },
-        }
+        let (entry, bound) = match self.test {
+            Test::Free => return None,
+            Test::Plain(rule, entry) => (entry, plain_fault(rule, value, bounds.admin_type_max)?),
+            Test::AdminDate { form, early, late } => {
+                bounds.admin_date_fault(facts.admin_date, [form, early, late])?
+            }
+            Test::RecipDob { form, born } => {
+                (dob_fault(value, facts.admin_date, form, born)?, Bound::None)
+            }
+        };
+        Some(Reason::Broken(entry, bound))
     }
 }
 
 impl Test {
-    /// Dates are compared since 2021, and never in a delete.
-    fn of(field: Field, profile: Profile, kind: RowKind) -> Self {
-        match (kind, profile, field) {
-            (RowKind::Full, Profile::Dch2021, Field::AdminDate) => Self::AdminDate,
-            (RowKind::Full, Profile::Dch2021, Field::RecipDob) => Self::RecipDob,
-            _ => Self::Plain(field.rule()),
+    /// The dates that are compared are looked at once for all their rules.
+    fn of(find: impl Fn(Rule) -> Option<&'static Entry>, plain: Option<&'static Entry>) -> Self {
+        let Some(form) = plain else { return Self::Free };
+        match (find(Rule::NotTooEarly), find(Rule::NotAfterSubmission), find(Rule::BornBefore)) {
+            (Some(early), Some(late), _) => Self::AdminDate { form, early, late },
+            (.., Some(born)) => Self::RecipDob { form, born },
+            _ => Self::Plain(form.rule, form),
         }
     }
+}
+
+/// Whether the rule is about the form of a cell alone.
+fn is_plain(rule: Rule) -> bool {
+    use Rule::{County, Date, Length, Number, NumberOrUnk, OneOf, SixDigits, State, Zip};
+    matches!(
+        rule,
+        Length(_) | Date | OneOf(_) | County | State | Zip | Number | SixDigits | NumberOrUnk
+    )
 }
 
 impl Bounds {
@@ -140,35 +139,46 @@ impl Bounds {
     }
 
     /// `date` is `None` where the cell is not a date.
-    fn admin_date_fault(&self, date: Option<PartialDate>) -> Option<Reason> {
-        let Some(date) = date else { return Some(Reason::Date) };
+    fn admin_date_fault(
+        &self,
+        date: Option<PartialDate>,
+        [form, early, late]: [&'static Entry; 3],
+    ) -> Option<(&'static Entry, Bound)> {
+        let Some(date) = date else { return Some((form, Bound::None)) };
         if date.compare(self.first) == Ordering::Less {
-            return Some(Reason::TooEarly(self.before_first));
+            return Some((early, Bound::Day(self.before_first)));
         }
-        (date.compare(self.last) == Ordering::Greater).then_some(Reason::AfterSubmission)
+        (date.compare(self.last) == Ordering::Greater).then_some((late, Bound::None))
     }
 }
 
-fn plain_fault(rule: Rule, value: &[u8], admin_type_max: u32) -> Option<Reason> {
-    let (good, reason) = match rule {
-        Rule::Free => return None,
-        Rule::Length(max) => (value::fits(value, max), Reason::Length(max)),
-        Rule::Date => (PartialDate::parse(value).is_some(), Reason::Date),
-        Rule::OneOf(codes) => (value::is_one_of(value, codes), Reason::Value(codes.text)),
-        Rule::County => (value::is_digits(value, 5), Reason::Format(COUNTY)),
-        Rule::State => (value::is_state(value), Reason::Format(STATE)),
-        Rule::Zip => (value::is_zip(value), Reason::Format(ZIP)),
-        Rule::Number => (value::is_number(value), Reason::Format("must be a number")),
-        Rule::SixDigits => (value::is_digits(value, 6), Reason::Format("must be six digits")),
-        Rule::AdminType => {
-            (value::is_admin_type(value, admin_type_max), Reason::AdminType(admin_type_max))
+/// What the text of the rule needs, where the value breaks it.
+fn plain_fault(rule: Rule, value: &[u8], admin_type_max: u32) -> Option<Bound> {
+    let good = match rule {
+        Rule::Length(max) => value::fits(value, max),
+        Rule::Date => PartialDate::parse(value).is_some(),
+        Rule::OneOf(codes) => value::is_one_of(value, codes),
+        Rule::County => value::is_digits(value, 5),
+        Rule::State => value::is_state(value),
+        Rule::Zip => value::is_zip(value),
+        Rule::Number => value::is_number(value),
+        Rule::SixDigits => value::is_digits(value, 6),
+        Rule::NumberOrUnk => {
+            let good = value::is_admin_type(value, admin_type_max);
+            return (!good).then_some(Bound::Number(admin_type_max));
         }
+        _ => true,
     };
-    (!good).then_some(reason)
+    (!good).then_some(Bound::None)
 }
 
-fn dob_fault(value: &[u8], admin_date: Option<PartialDate>) -> Option<Reason> {
-    let Some(born) = PartialDate::parse(value) else { return Some(Reason::Date) };
-    let after = admin_date.is_some_and(|date| born.compare(date) == Ordering::Greater);
-    after.then_some(Reason::BornAfter)
+fn dob_fault(
+    value: &[u8],
+    admin_date: Option<PartialDate>,
+    form: &'static Entry,
+    born: &'static Entry,
+) -> Option<&'static Entry> {
+    let Some(day) = PartialDate::parse(value) else { return Some(form) };
+    let after = admin_date.is_some_and(|date| day.compare(date) == Ordering::Greater);
+    after.then_some(born)
 }
