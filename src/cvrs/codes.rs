@@ -1,6 +1,6 @@
 //! The value sets of the profile `strict`, and which numbers belong to a state.
 //!
-//! Facts of CDCgov/CDC_IIS_Open_Tools, in its order: texts name the first and last codes of a set.
+//! Facts of `CDCgov/CDC_IIS_Open_Tools`, in its order, as texts name a set's first and last codes.
 
 use std::{fmt, sync::LazyLock};
 

@@ -29,7 +29,7 @@ impl Seen {
             return None;
         }
         let mut hasher = self.hasher;
-        id.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_uppercase()));
+        hasher.write(&id.to_ascii_uppercase());
         let key = hasher.finish128().as_bytes();
         let line = u32::try_from(line).unwrap_or(u32::MAX);
         let first = *self.lines.entry(key).or_insert(line);
