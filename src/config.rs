@@ -66,11 +66,20 @@ pub struct Rest {
     pub submit_status: u16,
     /// Characters of a whole compact status body; the inline error lists are cut to fit.
     pub inline_error_chars: usize,
+    /// How long a synchronous upload waits for its job to end before it is answered like an
+    /// asynchronous one.
+    #[serde(with = "humantime_serde")]
+    pub sync_timeout: Duration,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        Self { listen: loopback(8_080), submit_status: 202, inline_error_chars: 4_000 }
+        Self {
+            listen: loopback(8_080),
+            submit_status: 202,
+            inline_error_chars: 4_000,
+            sync_timeout: Duration::from_mins(10),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Kind {
     Conflict,
     /// A number points past what exists.
     OutOfRange,
+    /// A byte range lies beyond the end.
+    Range,
     /// A quota is used up.
     Exhausted,
     /// Starting or draining.
@@ -127,6 +129,8 @@ codes! {
     RequestConflict = "CVRS-REQUEST-CONFLICT", Conflict;
     /// `after_seq` is above the newest event.
     SeqOutOfRange = "CVRS-SEQ-OUT-OF-RANGE", OutOfRange;
+    /// The byte range lies beyond the report.
+    Range = "CVRS-RANGE", Range;
     /// The page token is not one of ours.
     PageToken = "CVRS-PAGE-TOKEN", Invalid;
     /// A query parameter or request field is malformed.
@@ -137,7 +141,9 @@ codes! {
     MethodNotAllowed = "CVRS-METHOD", MethodNotAllowed;
     /// No such tenant, storage or record.
     RecordNotFound = "CVRS-RECORD-NOT-FOUND", NotFound;
-    /// More uploads run at once than `intake.uploads_max`.
+    /// The job that a synchronous upload waited for was cancelled.
+    JobCancelled = "CVRS-JOB-CANCELLED", Conflict;
+    /// More uploads run at once than `intake.uploads_max`, or too many synchronous ones are waited for.
     UploadsExhausted = "CVRS-UPLOADS-EXHAUSTED", Exhausted;
     /// The daemon is starting and does not serve yet.
     Starting = "CVRS-STARTING", Unavailable;

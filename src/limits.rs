@@ -88,6 +88,8 @@ pub const GRPC_STREAM_WINDOW_BYTES: u32 = 2 << 20;
 pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// How long a connection may take to send its request head, or the first message of an upload.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Synchronous uploads that are received or waited for at once.
+pub const SYNC_WAITS_MAX: usize = 1_024;
 /// How long the rest of a refused body is read and thrown away, so that its sender gets to read
 /// the answer before the connection closes.
 pub const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(10);

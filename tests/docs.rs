@@ -139,6 +139,7 @@ fn every_refusal_is_listed_with_its_statuses() {
             Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
             Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
             Kind::NotFound => ["404", "NOT_FOUND"],
+            Kind::Range => ["416", "OUT_OF_RANGE"],
             Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],
             Kind::Conflict => ["409", "ALREADY_EXISTS"],
             Kind::OutOfRange => ["400", "OUT_OF_RANGE"],

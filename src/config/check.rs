@@ -21,6 +21,8 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     if status != 200 && status != 202 {
         return Err(Error(format!("rest.submit_status is {status}, must be 200 or 202")));
     }
+    let wait = Duration::from_millis(1)..=DAY;
+    time("rest.sync_timeout", config.rest.sync_timeout, wait)?;
 
     intake(&config.intake)?;
     let tolerance = config.validation.future_tolerance_days;

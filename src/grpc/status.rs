@@ -36,7 +36,7 @@ fn grpc_code(kind: Kind) -> Grpc {
         Kind::NotFound => Grpc::NotFound,
         Kind::MethodNotAllowed => Grpc::Unimplemented,
         Kind::Conflict => Grpc::AlreadyExists,
-        Kind::OutOfRange => Grpc::OutOfRange,
+        Kind::OutOfRange | Kind::Range => Grpc::OutOfRange,
         Kind::Exhausted => Grpc::ResourceExhausted,
         Kind::Unavailable => Grpc::Unavailable,
         Kind::Internal | Kind::Job => Grpc::Internal,

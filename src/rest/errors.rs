@@ -1,25 +1,26 @@
-//! The complete error report, streamed as TSV or NDJSON.
-
-use std::fmt::Write;
+//! The complete error report, streamed; that of a finished job resumes by byte range (RFC 9110,
+//! section 14).
 
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Uri, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
-use serde::Serialize;
+use futures_util::{Stream, StreamExt, stream};
+use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 
 use super::{
+    format::Format,
     problem::Problem,
     request::{self, Caller, Id, NoParameters},
     routes::Face,
 };
-use crate::{engine::ReportRow, error::Error};
-
-/// Columns of the TSV and members of the NDJSON, in this order.
-const TSV_HEADER: &str = "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n";
+use crate::{
+    domain::Job,
+    engine::ReportReader,
+    error::{Code, Error},
+};
 
 /// Streams every error that is durable, in report order.
 pub(super) async fn errors(
@@ -31,176 +32,176 @@ pub(super) async fn errors(
 ) -> Result<Response, Problem> {
     request::query::<NoParameters>(&uri)?;
     let job = face.service.get(&caller, id).await?;
-    let reader = face.service.report(&job).await?;
     let format = Format::accepted(&headers);
+    let reader = face.service.report(&job).await?;
+    if !job.is_terminal() {
+        return Ok(answer(StatusCode::OK, format, Body::from_stream(pages(reader, format))));
+    }
+    let tag = entity_tag(&job, format);
+    let part = match asked(&headers, &tag) {
+        Some(range) => part(range, length(face.service.report(&job).await?, format).await?),
+        None => Part::Whole,
+    };
+    let mut response = match part {
+        Part::Whole => answer(StatusCode::OK, format, Body::from_stream(pages(reader, format))),
+        Part::Bytes { first, last, total } => {
+            let body = Body::from_stream(cut(pages(reader, format), first, last));
+            let mut response = answer(StatusCode::PARTIAL_CONTENT, format, body);
+            set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{total}"));
+            response
+        }
+        Part::Beyond { total } => return Ok(unsatisfiable(total)),
+    };
+    set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set(&mut response, header::ETAG, &tag);
+    Ok(response)
+}
+
+fn answer(status: StatusCode, format: Format, body: Body) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, format.media_type()), (header::VARY, header::ACCEPT.as_str())];
+    (status, headers, body).into_response()
+}
+
+fn set(response: &mut Response, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// The report as it is sent, in pieces.
+fn pages(reader: ReportReader, format: Format) -> impl Stream<Item = Result<Bytes, Error>> {
     let head = stream::iter([Ok(Bytes::from_static(format.head().as_bytes()))]);
     let pages = stream::try_unfold(reader, move |mut reader| async move {
         let Some(rows) = reader.next_page().await? else { return Ok::<_, Error>(None) };
         Ok(Some((Bytes::from(format.page(&rows)?), reader)))
     });
-    let content_type = [(header::CONTENT_TYPE, format.media_type())];
-    Ok((content_type, Body::from_stream(head.chain(pages))).into_response())
+    head.chain(pages)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Tsv,
-    Ndjson,
+/// Bytes of the whole report as it is sent. Reads it once: only a range needs to know.
+async fn length(reader: ReportReader, format: Format) -> Result<u64, Error> {
+    let mut pages = std::pin::pin!(pages(reader, format));
+    let mut total = 0;
+    while let Some(page) = pages.next().await {
+        total += page?.len() as u64;
+    }
+    Ok(total)
 }
 
-/// One error as NDJSON.
-#[derive(Serialize)]
-struct Entry<'a> {
-    line: u64,
-    kind: &'static str,
-    storage: &'static str,
-    vax_event_id: &'a str,
-    recip_id: &'a str,
-    field: &'a str,
-    code: &'a str,
-    message: &'a str,
+/// Only the bytes from `first` to `last`, both included.
+fn cut(
+    pages: impl Stream<Item = Result<Bytes, Error>>,
+    first: u64,
+    last: u64,
+) -> impl Stream<Item = Result<Bytes, Error>> {
+    let mut at = 0;
+    let pieces = pages.map(move |page| {
+        let page = page?;
+        let (start, end) = (at, at + page.len() as u64);
+        at = end;
+        let within = |place: u64| usize::try_from(place.clamp(start, end) - start).unwrap_or(0);
+        Ok((page.slice(within(first)..within(last + 1).max(within(first))), end > last))
+    });
+    // Stops with the page that holds the last byte, which is still sent.
+    let mut done = false;
+    pieces
+        .take_while(move |piece| {
+            let go_on = !done;
+            done = matches!(piece, Ok((_, true)) | Err(_));
+            std::future::ready(go_on)
+        })
+        .map(|piece: Result<_, Error>| piece.map(|(bytes, _)| bytes))
 }
 
-impl<'a> Entry<'a> {
-    fn new(row: &'a ReportRow) -> Self {
-        Self {
-            line: row.line,
-            kind: if row.storage.is_some() { "processing" } else { "validation" },
-            storage: row.storage.map_or("", |s| s.as_str()),
-            vax_event_id: &row.vax_event_id,
-            recip_id: &row.recip_id,
-            field: &row.field,
-            code: &row.code,
-            message: &row.message,
-        }
-    }
+/// Names this form of this report; a finished job's report never changes.
+fn entity_tag(job: &Job, format: Format) -> String {
+    format!(r#""{}.{}.{}""#, job.spec.id, job.seq, format.name())
 }
 
-impl Format {
-    /// NDJSON where the caller names it, else TSV.
-    fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
-        let mut types = values.flat_map(|v| v.split(',')).map(essence);
-        let json = ["application/x-ndjson", "application/ndjson"];
-        if types.any(|t| json.iter().any(|j| j.eq_ignore_ascii_case(t))) {
-            Self::Ndjson
-        } else {
-            Self::Tsv
-        }
-    }
+/// The `Range` that counts: not one of a report that `If-Range` does not name.
+fn asked<'a>(headers: &'a HeaderMap, tag: &str) -> Option<&'a str> {
+    let same = headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
+    headers.get(header::RANGE).filter(|_| same)?.to_str().ok()
+}
 
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Tsv => "text/tab-separated-values; charset=utf-8",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
+/// What a range means.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    /// Several ranges, or none that we know: they are not looked at.
+    Whole,
+    /// From `first` to `last`, both included.
+    Bytes { first: u64, last: u64, total: u64 },
+    /// It begins after the end.
+    Beyond { total: u64 },
+}
 
-    fn head(self) -> &'static str {
-        match self {
-            Self::Tsv => TSV_HEADER,
-            Self::Ndjson => "",
-        }
-    }
-
-    fn page(self, rows: &[ReportRow]) -> Result<String, Error> {
-        let mut page = String::new();
-        for row in rows {
-            self.write(&mut page, &Entry::new(row))?;
-        }
-        Ok(page)
-    }
-
-    fn write(self, page: &mut String, entry: &Entry<'_>) -> Result<(), Error> {
-        match self {
-            Self::Tsv => {
-                let Entry { line, kind, storage, vax_event_id, recip_id, field, code, message } =
-                    entry;
-                writeln!(
-                    page,
-                    "{line}\t{kind}\t{storage}\t{vax_event_id}\t{recip_id}\t{field}\t{code}\t{message}"
-                )
-                .map_err(Error::internal)
-            }
-            Self::Ndjson => {
-                page.push_str(&serde_json::to_string(entry).map_err(Error::internal)?);
-                page.push('\n');
-                Ok(())
-            }
-        }
+fn part(range: &str, total: u64) -> Part {
+    match parse_range_header(range).and_then(|ranges| ranges.validate(total)) {
+        Ok(ranges) => match ranges.as_slice() {
+            [one] => Part::Bytes { first: *one.start(), last: *one.end(), total },
+            _ => Part::Whole,
+        },
+        Err(RangeUnsatisfiableError::Unsatisfiable) => Part::Beyond { total },
+        Err(_) => Part::Whole,
     }
 }
 
-/// A media type without its parameters.
-fn essence(media_range: &str) -> &str {
-    media_range.split(';').next().unwrap_or_default().trim()
+fn unsatisfiable(total: u64) -> Response {
+    let sentence = format!("the range lies beyond the report, which has {total} bytes");
+    let mut response = Problem(Error::new(Code::Range, sentence)).into_response();
+    set(&mut response, header::CONTENT_RANGE, &format!("bytes */{total}"));
+    response
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
-    use crate::domain::Storage;
 
-    fn rows() -> [ReportRow; 2] {
-        let row = ReportRow {
-            line: 2,
-            storage: None,
-            vax_event_id: "EV1".to_owned(),
-            recip_id: String::new(),
-            field: "recip_dob".to_owned(),
-            code: "X".to_owned(),
-            message: "a \"b\"".to_owned(),
-        };
-        let missing = ReportRow {
-            line: 3,
-            storage: Some(Storage::Redacted),
-            recip_id: "P1".to_owned(),
-            field: String::new(),
-            message: "Record does not exist".to_owned(),
-            ..row.clone()
-        };
-        [row, missing]
+    async fn bytes(first: u64, last: u64) -> String {
+        let pages =
+            ["", "abc", "de", "", "fgh", "ij"].map(|p| Ok(Bytes::from_static(p.as_bytes())));
+        let pieces: Vec<_> = cut(stream::iter(pages), first, last).collect().await;
+        pieces.into_iter().map(|p| String::from_utf8(p.unwrap().to_vec()).unwrap()).collect()
     }
 
-    #[test]
-    fn tsv_has_a_header_and_one_line_for_each_error() {
-        assert_eq!(
-            format!("{}{}", Format::Tsv.head(), Format::Tsv.page(&rows()).unwrap()),
-            "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n\
-             2\tvalidation\t\tEV1\t\trecip_dob\tX\ta \"b\"\n\
-             3\tprocessing\tREDACTED_DB\tEV1\tP1\t\tX\tRecord does not exist\n"
-        );
-    }
-
-    #[test]
-    fn ndjson_has_the_same_members_in_the_same_order() {
-        assert_eq!(Format::Ndjson.head(), "");
-        assert_eq!(
-            Format::Ndjson.page(&rows()).unwrap(),
-            concat!(
-                r#"{"line":2,"kind":"validation","storage":"","vax_event_id":"EV1","recip_id":"","field":"recip_dob","code":"X","message":"a \"b\""}"#,
-                "\n",
-                r#"{"line":3,"kind":"processing","storage":"REDACTED_DB","vax_event_id":"EV1","recip_id":"P1","field":"","code":"X","message":"Record does not exist"}"#,
-                "\n"
-            )
-        );
-    }
-
-    #[test]
-    fn ndjson_is_sent_only_where_accept_names_it() {
-        for (accept, format) in [
-            ("application/x-ndjson", Format::Ndjson),
-            ("text/html, Application/NDJSON;q=0.5", Format::Ndjson),
-            ("*/*", Format::Tsv),
-            ("application/json", Format::Tsv),
-            ("text/tab-separated-values", Format::Tsv),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(Format::accepted(&headers), format, "{accept}");
+    #[tokio::test]
+    async fn a_cut_has_exactly_its_bytes_wherever_pages_end() {
+        for first in 0..10 {
+            for last in first..10 {
+                let whole = &"abcdefghij"[first..=last];
+                assert_eq!(bytes(first as u64, last as u64).await, whole, "{first}-{last}");
+            }
         }
-        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Tsv);
+    }
+
+    #[test]
+    fn one_range_is_a_part_several_or_strange_ones_are_the_whole() {
+        let bytes = |first, last| Part::Bytes { first, last, total: 10 };
+        assert_eq!(part("bytes=0-0", 10), bytes(0, 0));
+        assert_eq!(part("bytes=4-", 10), bytes(4, 9));
+        assert_eq!(part("bytes=4-99", 10), bytes(4, 9));
+        assert_eq!(part("bytes=-3", 10), bytes(7, 9));
+        for whole in ["bytes=0-1,4-5", "rows=1-2", "bytes=x", "bytes=5-4", "bytes=,"] {
+            assert_eq!(part(whole, 10), Part::Whole, "{whole}");
+        }
+        assert_eq!(part("bytes=10-", 10), Part::Beyond { total: 10 });
+        assert_eq!(part("bytes=0-", 0), Part::Beyond { total: 0 });
+    }
+
+    #[test]
+    fn a_range_of_another_report_does_not_count() {
+        let headers = |if_range: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, HeaderValue::from_static("bytes=1-"));
+            if !if_range.is_empty() {
+                headers.insert(header::IF_RANGE, HeaderValue::from_static(if_range));
+            }
+            headers
+        };
+        assert_eq!(asked(&headers(""), "\"a\""), Some("bytes=1-"));
+        assert_eq!(asked(&headers("\"a\""), "\"a\""), Some("bytes=1-"));
+        assert_eq!(asked(&headers("\"b\""), "\"a\""), None);
+        assert_eq!(asked(&headers("W/\"a\""), "\"a\""), None);
     }
 }

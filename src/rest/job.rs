@@ -70,11 +70,15 @@ pub(super) async fn cancel(
     Ok(answer(job, view))
 }
 
-/// The view, and when to poll again while the job is not finished.
 fn answer(job: &Job, view: impl Serialize) -> Response {
     let mut response = Json(view).into_response();
+    poll(job, &mut response);
+    response
+}
+
+/// Says when to poll again while the job is not finished.
+pub(super) fn poll(job: &Job, response: &mut Response) {
     if !job.is_terminal() {
         response.headers_mut().insert(header::RETRY_AFTER, POLL_INTERVAL.as_secs().into());
     }
-    response
 }

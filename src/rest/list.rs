@@ -1,9 +1,15 @@
 //! The caller's jobs, newest first.
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{
+    Json,
+    extract::State,
+    http::{Uri, header},
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    JOBS,
     problem::Problem,
     request::{self, Caller},
     routes::Face,
@@ -37,12 +43,37 @@ pub(super) async fn list(
     State(face): State<Face>,
     Caller(caller): Caller,
     uri: Uri,
-) -> Result<Json<Page>, Problem> {
-    let page = face.service.list(&caller, asked(request::query(&uri)?)?).await?;
-    Ok(Json(Page {
+) -> Result<Response, Problem> {
+    let query = asked(request::query(&uri)?)?;
+    let page = face.service.list(&caller, query.clone()).await?;
+    let links = links(&query, &page.next_page_token);
+    let body = Page {
         jobs: page.jobs.iter().map(|job| Full::new(job, None)).collect(),
         next_page_token: page.next_page_token,
-    }))
+    };
+    Ok(([(header::LINK, links)], Json(body)).into_response())
+}
+
+/// Where the listing starts and, unless this page is the last, where it goes on (RFC 8288). All
+/// values are from closed sets or are digits, so none needs an escape.
+fn links(query: &ListQuery, next_page_token: &str) -> String {
+    let mut filters = Vec::new();
+    if query.page_size > 0 {
+        filters.push(format!("pageSize={}", query.page_size));
+    }
+    filters.extend(query.status.map(|status| format!("status={status}")));
+    filters.extend(query.operation.map(|operation| format!("operation={operation}")));
+    let mut links = link(&filters, "first");
+    if !next_page_token.is_empty() {
+        filters.push(format!("pageToken={next_page_token}"));
+        links = format!("{links}, {}", link(&filters, "next"));
+    }
+    links
+}
+
+fn link(parameters: &[String], relation: &str) -> String {
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    format!(r#"<{JOBS}{mark}{}>; rel="{relation}""#, parameters.join("&"))
 }
 
 fn asked(parameters: Parameters) -> Result<ListQuery, Error> {
@@ -92,6 +123,17 @@ mod tests {
         for bad in ["pageSize=-1", "pageSize=x", "status=DONE", "operation=drop", "page_size=1"] {
             assert_eq!(parse(bad).unwrap_err().code, Code::Parameter, "{bad}");
         }
+    }
+
+    #[test]
+    fn links_keep_the_filters_and_the_last_page_has_no_next_one() {
+        let query = parse("pageSize=7&pageToken=9&status=DE-QUEUED&operation=delete").unwrap();
+        assert_eq!(
+            links(&query, "2"),
+            "</v0/async/cvrs/jobs?pageSize=7&status=DE-QUEUED&operation=delete>; rel=\"first\", \
+             </v0/async/cvrs/jobs?pageSize=7&status=DE-QUEUED&operation=delete&pageToken=2>; rel=\"next\""
+        );
+        assert_eq!(links(&parse("").unwrap(), ""), "</v0/async/cvrs/jobs>; rel=\"first\"");
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! The REST face: the documented asynchronous paths and ours beside them.
+//! The REST face: the documented paths and ours beside them.
 //!
 //! Its bodies stop here; [`problem`] turns a refusal into `application/problem+json`.
 
+mod batch;
 mod errors;
 mod events;
+mod format;
 mod inline;
 mod job;
 mod list;
@@ -18,3 +20,5 @@ pub use server::serve;
 
 /// Path of all jobs; one job is below it.
 const JOBS: &str = "/v0/async/cvrs/jobs";
+/// Path of the synchronous uploads.
+const BATCH: &str = "/v0/upload/cvrs/batch";

@@ -9,8 +9,9 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use tokio::sync::Semaphore;
 
-use super::{JOBS, errors, events, job, list, problem::Problem, submit};
+use super::{BATCH, JOBS, batch, errors, events, job, list, problem::Problem, submit};
 use crate::{
     auth::Authenticator,
     config,
@@ -24,6 +25,8 @@ pub(super) struct Face {
     pub service: Service,
     pub authenticator: Authenticator,
     pub config: Arc<config::Rest>,
+    /// Synchronous uploads that may be waited for.
+    pub waits: Arc<Semaphore>,
 }
 
 /// All paths. What is refused before a handler answers as a problem as well.
@@ -31,6 +34,7 @@ pub(super) fn router(face: Face) -> Router {
     let jobs = get(list::list).post(submit::submit).put(submit::submit).delete(submit::submit);
     Router::new()
         .route(JOBS, jobs)
+        .route(BATCH, post(batch::upload).put(batch::upload).delete(batch::upload))
         .route(&format!("{JOBS}/{{id}}"), get(job::get))
         .route("/v0/async/cvrs/{id}", get(job::get))
         .route(&format!("{JOBS}/{{id}}/cancel"), post(job::cancel))

@@ -3,11 +3,16 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum_server::{Handle, Server, accept::NoDelayAcceptor};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::routes::{Face, router};
-use crate::{auth::Authenticator, config, engine::Service, limits::REQUEST_HEAD_TIMEOUT};
+use crate::{
+    auth::Authenticator,
+    config,
+    engine::Service,
+    limits::{REQUEST_HEAD_TIMEOUT, SYNC_WAITS_MAX},
+};
 
 /// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
 ///
@@ -20,7 +25,8 @@ pub async fn serve(
     config: &config::Rest,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let face = Face { service, authenticator, config: Arc::new(config.clone()) };
+    let waits = Arc::new(Semaphore::new(SYNC_WAITS_MAX));
+    let face = Face { service, authenticator, config: Arc::new(config.clone()), waits };
     let handle = Handle::<SocketAddr>::new();
     let mut server = Server::<SocketAddr>::from_listener(listener)
         .acceptor(NoDelayAcceptor::new())

@@ -11,13 +11,14 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{JOBS, inline, problem::Problem, request, routes::Face, view::Six};
+use super::{JOBS, inline, job::poll, problem::Problem, request, routes::Face, view::Six};
 use crate::{
-    domain::Operation,
+    auth::Principal,
+    domain::{Job, Operation},
     engine::{Submission, Submit, SubmitRequest},
     error::{Code, Error},
     intake::{self, Encoding},
-    limits::{POLL_INTERVAL, REFUSED_BODY_TIMEOUT},
+    limits::REFUSED_BODY_TIMEOUT,
 };
 
 #[derive(Deserialize)]
@@ -28,34 +29,66 @@ struct Parameters {
 }
 
 /// Receives an upload; answers once body and job are durable.
-pub(super) async fn submit(State(face): State<Face>, request: Request) -> Response {
+pub(super) async fn submit(
+    State(face): State<Face>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let job = receive(&face, request).await?.1.job;
+    let status = StatusCode::from_u16(face.config.submit_status).unwrap_or(StatusCode::ACCEPTED);
+    Ok(accepted(&face, status, &job).await?)
+}
+
+/// That the job is made, and where to poll while it is not finished.
+///
+/// # Errors
+/// When the job's report cannot be read.
+pub(super) async fn accepted(
+    face: &Face,
+    status: StatusCode,
+    job: &Job,
+) -> Result<Response, Error> {
+    let budget = face.config.inline_error_chars;
+    let six = inline::fit(&face.service, job, budget, |lists| Six::new(job, Some(lists))).await?;
+    let location = [(header::LOCATION, format!("{JOBS}/{}", job.spec.id))];
+    let mut response = (status, location, Json(six)).into_response();
+    poll(job, &mut response);
+    Ok(response)
+}
+
+/// Takes an upload until body and job are durable; tells whose it is.
+///
+/// # Errors
+/// When it is refused; the rest of its body is then read and thrown away.
+pub(super) async fn receive(
+    face: &Face,
+    request: Request,
+) -> Result<(Principal, Submission), Error> {
     let (parts, body) = request.into_parts();
-    let submit = match begin(&face, &parts) {
-        Ok(submit) => submit,
+    let (caller, submit) = match begin(face, &parts) {
+        Ok(begun) => begun,
         Err(error) => {
             // A caller that waits for `100 Continue` reads the refusal instead and sends nothing.
             if !parts.headers.contains_key(header::EXPECT) {
                 discard(body.into_data_stream());
             }
-            return Problem(error).into_response();
+            return Err(error);
         }
     };
     let mut data = body.into_data_stream();
-    match receive(submit, &mut data, parts.version).await {
-        Ok(submission) => accepted(&face, &submission).await.into_response(),
-        Err(error) => {
-            if !matches!(error.code, Code::BodyTimeout | Code::BodyAborted) {
-                discard(data);
-            }
-            Problem(error).into_response()
-        }
+    let received = pump(submit, &mut data, parts.version).await;
+    if let Err(error) = &received
+        && !matches!(error.code, Code::BodyTimeout | Code::BodyAborted)
+    {
+        discard(data);
     }
+    Ok((caller, received?))
 }
 
 /// Checks everything that the head shows, before a byte of the body is read.
-fn begin(face: &Face, parts: &Parts) -> Result<Submit, Error> {
+fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
     let caller = request::caller(&parts.headers, face)?;
-    face.service.begin(&caller, announced(parts)?)
+    let submit = face.service.begin(&caller, announced(parts)?)?;
+    Ok((caller, submit))
 }
 
 fn announced(parts: &Parts) -> Result<SubmitRequest, Error> {
@@ -83,7 +116,7 @@ fn operation(method: &Method) -> Result<Operation, Error> {
     }
 }
 
-async fn receive(
+async fn pump(
     mut submit: Submit,
     data: &mut BodyDataStream,
     version: Version,
@@ -101,22 +134,9 @@ fn ended(data: &impl HttpBody, version: Version) -> bool {
     version != Version::HTTP_2 || data.is_end_stream()
 }
 
-/// The documented answer: the six properties, and where to poll.
-async fn accepted(face: &Face, submission: &Submission) -> Result<Response, Problem> {
-    let job = &submission.job;
-    let budget = face.config.inline_error_chars;
-    let six = inline::fit(&face.service, job, budget, |lists| Six::new(job, Some(lists))).await?;
-    let status = StatusCode::from_u16(face.config.submit_status).unwrap_or(StatusCode::ACCEPTED);
-    let headers = [
-        (header::LOCATION, format!("{JOBS}/{}", job.spec.id)),
-        (header::RETRY_AFTER, POLL_INTERVAL.as_secs().to_string()),
-    ];
-    Ok((status, headers, Json(six)).into_response())
-}
-
 /// Reads the rest of a refused body and throws it away, beside the answer. A connection that is
 /// closed with unread bytes is reset, and its sender may never get to read why.
-fn discard(mut data: BodyDataStream) {
+pub(super) fn discard(mut data: BodyDataStream) {
     let rest = async move { while let Some(Ok(_)) = data.next().await {} };
     tokio::spawn(timeout(REFUSED_BODY_TIMEOUT, rest));
 }

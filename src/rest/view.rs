@@ -28,6 +28,18 @@ pub(super) struct Plain {
     truncated: bool,
 }
 
+/// The documented answer to a synchronous upload.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Batch {
+    id: String,
+    storage_result: Option<StorageResults>,
+    total_records: Option<u64>,
+    validation_errors: Option<Vec<String>>,
+    validation_errors_count: Option<u64>,
+    truncated: bool,
+}
+
 /// The plain view and ours.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +111,22 @@ impl Six {
             total_records: counted.then(|| total_records(job)),
             validation_errors: validation.filter(|_| counted),
             validation_errors_count: counted.then(|| validation_errors(job)),
+        }
+    }
+}
+
+impl Batch {
+    /// The answer for a finished job with these lists.
+    pub(super) fn new(job: &Job, lists: Inline) -> Self {
+        let truncated = lists.truncated;
+        let six = Six::new(job, Some(lists));
+        Self {
+            id: six.id,
+            storage_result: six.storage_result,
+            total_records: six.total_records,
+            validation_errors: six.validation_errors,
+            validation_errors_count: six.validation_errors_count,
+            truncated,
         }
     }
 }

@@ -263,3 +263,70 @@ async fn inline_lists_are_cut_to_the_budget_and_counts_stay_exact() {
     assert!(listed > 10 && listed < 200, "{listed}");
     assert_eq!(body["storageResult"]["REDACTED_DB"]["processingErrorsCount"], 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_finished_job_resumes_by_range_in_both_forms() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let text = files::text(12, 0..2_000);
+    let id = accepted(send(&daemon, Method::DELETE, "text/plain", text).await).await;
+    wait(&daemon, &id, "").await;
+    let url = daemon.url(&format!("{JOBS}/{id}/errors"));
+    for accept in ["text/tab-separated-values", "application/x-ndjson"] {
+        let ask = |range: Option<String>, tag: &str| {
+            let mut request = Client::new().get(&url).header("accept", accept);
+            if let Some(range) = range {
+                request = request.header("range", range);
+            }
+            if !tag.is_empty() {
+                request = request.header("if-range", tag);
+            }
+            request.send()
+        };
+        let whole = ask(None, "").await.unwrap();
+        assert_eq!(whole.status(), StatusCode::OK);
+        assert_eq!(whole.headers()["accept-ranges"], "bytes");
+        let tag = whole.headers()["etag"].to_str().unwrap().to_owned();
+        let whole = whole.bytes().await.unwrap();
+        let half = whole.len() / 2 + 7;
+        let rest = ask(Some(format!("bytes={half}-")), &tag).await.unwrap();
+        assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);
+        let last = whole.len() - 1;
+        let range = format!("bytes {half}-{last}/{}", whole.len());
+        assert_eq!(rest.headers()["content-range"].to_str().unwrap(), range);
+        assert_eq!(rest.bytes().await.unwrap(), whole.slice(half..));
+        let other = ask(Some("bytes=5-".to_owned()), "\"other\"").await.unwrap();
+        assert_eq!(other.status(), StatusCode::OK, "a tag of another report");
+        assert_eq!(other.bytes().await.unwrap(), whole);
+        let beyond = ask(Some(format!("bytes={}-", whole.len())), "").await.unwrap();
+        assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+        assert_eq!(
+            beyond.headers()["content-range"].to_str().unwrap(),
+            format!("bytes */{}", whole.len())
+        );
+        assert!(beyond.text().await.unwrap().contains("CVRS-RANGE"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_through_the_whole_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    for seed in 0..5 {
+        accepted(send(&daemon, Method::DELETE, "text/plain", files::text(seed, 0..1)).await).await;
+    }
+    let mut path = format!("{JOBS}?pageSize=2&operation=delete");
+    let mut sizes = Vec::new();
+    loop {
+        let page = reqwest::get(daemon.url(&path)).await.unwrap();
+        let links = page.headers()["link"].to_str().unwrap().to_owned();
+        assert!(links.contains(r#"?pageSize=2&operation=delete>; rel="first""#), "{links}");
+        let page: Value = page.json().await.unwrap();
+        sizes.push(page["jobs"].as_array().unwrap().len());
+        let next = links.split(", ").find(|link| link.ends_with(r#"rel="next""#));
+        assert_eq!(next.is_none(), page["nextPageToken"] == "");
+        let Some(next) = next else { break };
+        path = next.split(['<', '>']).nth(1).unwrap().to_owned();
+    }
+    assert_eq!(sizes, [2, 2, 1]);
+}

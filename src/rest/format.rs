@@ -1,0 +1,189 @@
+//! An error report as TSV or NDJSON.
+
+use std::fmt::Write;
+
+use axum::http::{HeaderMap, header};
+use serde::Serialize;
+
+use crate::{engine::ReportRow, error::Error};
+
+/// Columns of the TSV and members of the NDJSON, in this order.
+const TSV_HEADER: &str = "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n";
+
+/// In what form a report is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Tsv,
+    Ndjson,
+}
+
+/// One error as NDJSON.
+#[derive(Serialize)]
+struct Entry<'a> {
+    line: u64,
+    kind: &'static str,
+    storage: &'static str,
+    vax_event_id: &'a str,
+    recip_id: &'a str,
+    field: &'a str,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn new(row: &'a ReportRow) -> Self {
+        Self {
+            line: row.line,
+            kind: if row.storage.is_some() { "processing" } else { "validation" },
+            storage: row.storage.map_or("", |s| s.as_str()),
+            vax_event_id: &row.vax_event_id,
+            recip_id: &row.recip_id,
+            field: &row.field,
+            code: &row.code,
+            message: &row.message,
+        }
+    }
+}
+
+impl Format {
+    /// NDJSON where the caller names it, else TSV.
+    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
+        let mut types = values.flat_map(|v| v.split(',')).map(essence);
+        let json = ["application/x-ndjson", "application/ndjson"];
+        if types.any(|t| json.iter().any(|j| j.eq_ignore_ascii_case(t))) {
+            Self::Ndjson
+        } else {
+            Self::Tsv
+        }
+    }
+
+    /// Its name inside entity tags.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Tsv => "tsv",
+            Self::Ndjson => "ndjson",
+        }
+    }
+
+    /// What `Content-Type` says.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Tsv => "text/tab-separated-values; charset=utf-8",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    /// What stands before the first error.
+    pub(super) fn head(self) -> &'static str {
+        match self {
+            Self::Tsv => TSV_HEADER,
+            Self::Ndjson => "",
+        }
+    }
+
+    /// These errors, one line each.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub(super) fn page(self, rows: &[ReportRow]) -> Result<String, Error> {
+        let mut page = String::new();
+        for row in rows {
+            self.write(&mut page, &Entry::new(row))?;
+        }
+        Ok(page)
+    }
+
+    fn write(self, page: &mut String, entry: &Entry<'_>) -> Result<(), Error> {
+        match self {
+            Self::Tsv => {
+                let Entry { line, kind, storage, vax_event_id, recip_id, field, code, message } =
+                    entry;
+                writeln!(
+                    page,
+                    "{line}\t{kind}\t{storage}\t{vax_event_id}\t{recip_id}\t{field}\t{code}\t{message}"
+                )
+                .map_err(Error::internal)
+            }
+            Self::Ndjson => {
+                page.push_str(&serde_json::to_string(entry).map_err(Error::internal)?);
+                page.push('\n');
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A media type without its parameters.
+fn essence(media_range: &str) -> &str {
+    media_range.split(';').next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::domain::Storage;
+
+    fn rows() -> [ReportRow; 2] {
+        let row = ReportRow {
+            line: 2,
+            storage: None,
+            vax_event_id: "EV1".to_owned(),
+            recip_id: String::new(),
+            field: "recip_dob".to_owned(),
+            code: "X".to_owned(),
+            message: "a \"b\"".to_owned(),
+        };
+        let missing = ReportRow {
+            line: 3,
+            storage: Some(Storage::Redacted),
+            recip_id: "P1".to_owned(),
+            field: String::new(),
+            message: "Record does not exist".to_owned(),
+            ..row.clone()
+        };
+        [row, missing]
+    }
+
+    #[test]
+    fn tsv_has_a_header_and_one_line_for_each_error() {
+        assert_eq!(
+            format!("{}{}", Format::Tsv.head(), Format::Tsv.page(&rows()).unwrap()),
+            "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n\
+             2\tvalidation\t\tEV1\t\trecip_dob\tX\ta \"b\"\n\
+             3\tprocessing\tREDACTED_DB\tEV1\tP1\t\tX\tRecord does not exist\n"
+        );
+    }
+
+    #[test]
+    fn ndjson_has_the_same_members_in_the_same_order() {
+        assert_eq!(Format::Ndjson.head(), "");
+        assert_eq!(
+            Format::Ndjson.page(&rows()).unwrap(),
+            concat!(
+                r#"{"line":2,"kind":"validation","storage":"","vax_event_id":"EV1","recip_id":"","field":"recip_dob","code":"X","message":"a \"b\""}"#,
+                "\n",
+                r#"{"line":3,"kind":"processing","storage":"REDACTED_DB","vax_event_id":"EV1","recip_id":"P1","field":"","code":"X","message":"Record does not exist"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn ndjson_is_sent_only_where_accept_names_it() {
+        for (accept, format) in [
+            ("application/x-ndjson", Format::Ndjson),
+            ("text/html, Application/NDJSON;q=0.5", Format::Ndjson),
+            ("*/*", Format::Tsv),
+            ("application/json", Format::Tsv),
+            ("text/tab-separated-values", Format::Tsv),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(Format::accepted(&headers), format, "{accept}");
+        }
+        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Tsv);
+    }
+}
