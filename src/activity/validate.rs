@@ -144,15 +144,16 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Shows the checker the rows that an earlier attempt has checked.
+    /// Shows the checker the rows that an earlier attempt has checked; what they are told, is told.
     fn note_rows(&mut self, checker: &mut Checker) -> Result<(), Error> {
-        let mut number = 1;
+        let (mut number, mut told) = (1, Vec::new());
         while number < self.at.line {
             self.step.stop.check()?;
             let Some(line) = self.lines.next()? else { break };
             number = line.number;
             if !is_empty_line(line.bytes) {
-                checker.note(number, line.bytes);
+                told.clear();
+                checker.check(number, line.bytes, &mut told);
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::{
     reason::Reason,
     rules::{Profile, Rules},
     strict::{Cells, Strict},
+    table::{Entry, TABLE},
 };
 
 /// What the rows of a file stand for.
@@ -41,6 +42,8 @@ impl RowError {
 /// Checks the rows of one file, one after the other.
 pub struct Checker {
     columns: Vec<Column>,
+    /// The rules that hold.
+    entries: Vec<&'static Entry>,
     bounds: Bounds,
     refusal: Option<usize>,
     admin_date: Option<usize>,
@@ -58,6 +61,7 @@ impl Checker {
         let columns: Vec<_> =
             header.columns().iter().map(|field| Column::new(*field, rules, kind)).collect();
         Self {
+            entries: TABLE.iter().filter(|entry| entry.holds(rules.profile, kind)).collect(),
             bounds: Bounds::new(rules),
             refusal: header.place(Field::VaxRefusal),
             admin_date: header.place(Field::AdminDate),
@@ -80,8 +84,7 @@ impl Checker {
             return;
         }
         if self.strict.is_some() {
-            let cells = self.cells(line);
-            self.strict.iter_mut().for_each(|strict| strict.check(number, &cells, errors));
+            self.check_strictly(number, line, errors);
             return;
         }
         let facts = self.facts(line);
@@ -89,27 +92,32 @@ impl Checker {
         for (column, end) in self.columns.iter().zip(&self.ends) {
             let cell = line.get(start..*end).unwrap_or_default();
             start = end + 1;
-            if let Some(reason) = column.fault(cell, &facts, &self.bounds) {
-                errors.push(RowError { field: column.field, reason });
+            if !column.takes(cell, &facts, &self.bounds) {
+                errors.extend(self.error(column, cell, facts));
             }
         }
     }
 
+    /// The error of a column that does not take its cell.
+    #[cold]
+    fn error(&self, column: &Column, cell: &[u8], facts: Facts) -> Option<RowError> {
+        let (rule, bound) = column.fault(cell, &facts, &self.bounds)?;
+        let is = |entry: &&&Entry| Some(entry.field) == column.field && entry.rule == rule;
+        let entry = self.entries.iter().find(is)?;
+        Some(RowError { field: column.field, reason: Reason::Broken(entry, bound) })
+    }
+
+    #[inline(never)]
+    fn check_strictly(&mut self, number: u64, line: &[u8], errors: &mut Vec<RowError>) {
+        let cells = self.cells(line);
+        self.strict.iter_mut().for_each(|strict| strict.check(number, &cells, errors));
+    }
+
     /// Whether what a row is told depends on rows before it, so that a check which goes on in the
-    /// middle of a file must [`Checker::note`] these first.
+    /// middle of a file must check these first and drop what they are told.
     #[must_use]
     pub fn remembers(&self) -> bool {
         self.strict.is_some()
-    }
-
-    /// Notes what later rows depend on in a row that was checked before.
-    pub fn note(&mut self, number: u64, line: &[u8]) {
-        let line = without_cr(line);
-        cut(line, &mut self.ends);
-        if self.damage(line).is_none() {
-            let cells = self.cells(line);
-            self.strict.iter_mut().for_each(|strict| strict.note(number, &cells));
-        }
     }
 
     /// The cells of the row that was cut last.

@@ -9,28 +9,28 @@ use super::{
     check::RowKind,
     date::PartialDate,
     field::{Field, Kind},
-    reason::Reason,
     rule::{Bound, Rule},
     rules::Rules,
-    table::{Entry, TABLE},
+    table::TABLE,
     value,
 };
 
 /// When a null cell is an error in this file.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Nulls {
     Accepted,
-    Refused(&'static Entry),
-    RefusedUnlessRefusal(&'static Entry),
+    Refused,
+    RefusedUnlessRefusal,
 }
 
-/// What a cell that is not null is held to in this file.
+/// What a cell that is not null is held to in this file. Dates that are compared are looked at once
+/// for all their rules.
 #[derive(Clone, Copy)]
 enum Test {
     Free,
-    Plain(Rule, &'static Entry),
-    AdminDate { form: &'static Entry, early: &'static Entry, late: &'static Entry },
-    RecipDob { form: &'static Entry, born: &'static Entry },
+    Plain(Rule),
+    AdminDate,
+    RecipDob,
 }
 
 #[derive(Clone, Copy)]
@@ -54,6 +54,7 @@ pub(super) struct Bounds {
 }
 
 /// What the tests of one cell need to know of others in its row.
+#[derive(Clone, Copy)]
 pub(super) struct Facts {
     /// `vax_refusal` is `NO`.
     pub(super) vaccinated: bool,
@@ -63,66 +64,70 @@ pub(super) struct Facts {
 
 impl Column {
     pub(super) fn new(field: Option<Field>, rules: &Rules, kind: RowKind) -> Self {
-        let holds = |entry: &Entry| Some(entry.field) == field && entry.holds(rules.profile, kind);
-        let find = |rule| TABLE.iter().find(|entry| holds(entry) && entry.rule == rule);
-        Self {
-            field,
-            nulls: match (find(Rule::NotNull), find(Rule::NotNullUnlessRefusal)) {
-                (Some(entry), _) => Nulls::Refused(entry),
-                (_, Some(entry)) => Nulls::RefusedUnlessRefusal(entry),
-                _ => Nulls::Accepted,
-            },
-            coded: field.is_some_and(|field| field.kind() == Kind::Coded),
-            test: Test::of(find, TABLE.iter().find(|entry| holds(entry) && is_plain(entry.rule))),
+        let entries = TABLE.iter().filter(|entry| entry.holds(rules.profile, kind));
+        let of_field = entries.filter(|entry| Some(entry.field) == field);
+        let coded = field.is_some_and(|field| field.kind() == Kind::Coded);
+        let mut column = Self { field, nulls: Nulls::Accepted, coded, test: Test::Free };
+        of_field.for_each(|entry| column.hold(entry.rule));
+        column
+    }
+
+    fn hold(&mut self, rule: Rule) {
+        use Rule::{County, Date, Length, Number, NumberOrUnk, OneOf, SixDigits, State, Zip};
+        match rule {
+            Rule::NotNull => self.nulls = Nulls::Refused,
+            Rule::NotNullUnlessRefusal => self.nulls = Nulls::RefusedUnlessRefusal,
+            Rule::NotTooEarly | Rule::NotAfterSubmission => self.test = Test::AdminDate,
+            Rule::BornBefore => self.test = Test::RecipDob,
+            Length(_) | Date | OneOf(_) | County | State | Zip | Number | SixDigits
+            | NumberOrUnk => self.test = Test::Plain(rule),
+            // Those of `strict` are not looked at by columns.
+            _ => {}
         }
     }
 
-    /// The first defect of a cell.
+    /// Whether a cell keeps every rule.
     #[inline]
-    pub(super) fn fault(&self, cell: &[u8], facts: &Facts, bounds: &Bounds) -> Option<Reason> {
+    pub(super) fn takes(&self, cell: &[u8], facts: &Facts, bounds: &Bounds) -> bool {
         if cell.is_empty() {
             return match self.nulls {
-                Nulls::Refused(entry) => Some(Reason::Broken(entry, Bound::None)),
-                Nulls::RefusedUnlessRefusal(entry) if facts.vaccinated => {
-                    Some(Reason::Broken(entry, Bound::None))
-                }
-                Nulls::Accepted | Nulls::RefusedUnlessRefusal(_) => None,
+                Nulls::Accepted => true,
+                Nulls::Refused => false,
+                Nulls::RefusedUnlessRefusal => !facts.vaccinated,
             };
         }
         let value = if self.coded { trim_spaces(cell) } else { cell };
-        let (entry, bound) = match self.test {
-            Test::Free => return None,
-            Test::Plain(rule, entry) => (entry, plain_fault(rule, value, bounds.admin_type_max)?),
-            Test::AdminDate { form, early, late } => {
-                bounds.admin_date_fault(facts.admin_date, [form, early, late])?
-            }
-            Test::RecipDob { form, born } => {
-                (dob_fault(value, facts.admin_date, form, born)?, Bound::None)
-            }
-        };
-        Some(Reason::Broken(entry, bound))
-    }
-}
-
-impl Test {
-    /// The dates that are compared are looked at once for all their rules.
-    fn of(find: impl Fn(Rule) -> Option<&'static Entry>, plain: Option<&'static Entry>) -> Self {
-        let Some(form) = plain else { return Self::Free };
-        match (find(Rule::NotTooEarly), find(Rule::NotAfterSubmission), find(Rule::BornBefore)) {
-            (Some(early), Some(late), _) => Self::AdminDate { form, early, late },
-            (.., Some(born)) => Self::RecipDob { form, born },
-            _ => Self::Plain(form.rule, form),
+        match self.test {
+            Test::Free => true,
+            Test::Plain(rule) => keeps(rule, value, bounds.admin_type_max),
+            Test::AdminDate => bounds.admin_date_fault(facts.admin_date).is_none(),
+            Test::RecipDob => dob_fault(value, facts.admin_date).is_none(),
         }
     }
-}
 
-/// Whether the rule is about the form of a cell alone.
-fn is_plain(rule: Rule) -> bool {
-    use Rule::{County, Date, Length, Number, NumberOrUnk, OneOf, SixDigits, State, Zip};
-    matches!(
-        rule,
-        Length(_) | Date | OneOf(_) | County | State | Zip | Number | SixDigits | NumberOrUnk
-    )
+    /// The first rule that a cell breaks which is not taken, and what its text needs.
+    #[cold]
+    pub(super) fn fault(
+        &self,
+        cell: &[u8],
+        facts: &Facts,
+        bounds: &Bounds,
+    ) -> Option<(Rule, Bound)> {
+        let rule = match (self.nulls, self.test) {
+            (Nulls::RefusedUnlessRefusal, _) if cell.is_empty() => Rule::NotNullUnlessRefusal,
+            _ if cell.is_empty() => Rule::NotNull,
+            (_, Test::Free) => return None,
+            (_, Test::Plain(rule)) => rule,
+            (_, Test::AdminDate) => bounds.admin_date_fault(facts.admin_date)?,
+            (_, Test::RecipDob) => dob_fault(cell, facts.admin_date)?,
+        };
+        let bound = match rule {
+            Rule::NumberOrUnk => Bound::Number(bounds.admin_type_max),
+            Rule::NotTooEarly => Bound::Day(bounds.before_first),
+            _ => Bound::None,
+        };
+        Some((rule, bound))
+    }
 }
 
 impl Bounds {
@@ -139,22 +144,18 @@ impl Bounds {
     }
 
     /// `date` is `None` where the cell is not a date.
-    fn admin_date_fault(
-        &self,
-        date: Option<PartialDate>,
-        [form, early, late]: [&'static Entry; 3],
-    ) -> Option<(&'static Entry, Bound)> {
-        let Some(date) = date else { return Some((form, Bound::None)) };
+    fn admin_date_fault(&self, date: Option<PartialDate>) -> Option<Rule> {
+        let Some(date) = date else { return Some(Rule::Date) };
         if date.compare(self.first) == Ordering::Less {
-            return Some((early, Bound::Day(self.before_first)));
+            return Some(Rule::NotTooEarly);
         }
-        (date.compare(self.last) == Ordering::Greater).then_some((late, Bound::None))
+        (date.compare(self.last) == Ordering::Greater).then_some(Rule::NotAfterSubmission)
     }
 }
 
-/// What the text of the rule needs, where the value breaks it.
-fn plain_fault(rule: Rule, value: &[u8], admin_type_max: u32) -> Option<Bound> {
-    let good = match rule {
+/// Whether a value has the form that the rule asks for.
+fn keeps(rule: Rule, value: &[u8], admin_type_max: u32) -> bool {
+    match rule {
         Rule::Length(max) => value::fits(value, max),
         Rule::Date => PartialDate::parse(value).is_some(),
         Rule::OneOf(codes) => value::is_one_of(value, codes),
@@ -163,22 +164,13 @@ fn plain_fault(rule: Rule, value: &[u8], admin_type_max: u32) -> Option<Bound> {
         Rule::Zip => value::is_zip(value),
         Rule::Number => value::is_number(value),
         Rule::SixDigits => value::is_digits(value, 6),
-        Rule::NumberOrUnk => {
-            let good = value::is_admin_type(value, admin_type_max);
-            return (!good).then_some(Bound::Number(admin_type_max));
-        }
+        Rule::NumberOrUnk => value::is_admin_type(value, admin_type_max),
         _ => true,
-    };
-    (!good).then_some(Bound::None)
+    }
 }
 
-fn dob_fault(
-    value: &[u8],
-    admin_date: Option<PartialDate>,
-    form: &'static Entry,
-    born: &'static Entry,
-) -> Option<&'static Entry> {
-    let Some(day) = PartialDate::parse(value) else { return Some(form) };
-    let after = admin_date.is_some_and(|date| day.compare(date) == Ordering::Greater);
-    after.then_some(born)
+fn dob_fault(value: &[u8], admin_date: Option<PartialDate>) -> Option<Rule> {
+    let Some(born) = PartialDate::parse(value) else { return Some(Rule::Date) };
+    let after = admin_date.is_some_and(|date| born.compare(date) == Ordering::Greater);
+    after.then_some(Rule::BornBefore)
 }

@@ -63,12 +63,6 @@ impl Strict {
             errors.extend(broken.map(|reason| RowError { field: Some(entry.field), reason }));
         }
     }
-
-    /// Notes the id of a row that was checked before.
-    pub(super) fn note(&mut self, number: u64, cells: &Cells<'_>) {
-        let [id, ..] = cells;
-        self.seen.first(id, number);
-    }
 }
 
 /// The day after the last one that is not in the future.
