@@ -92,7 +92,7 @@ impl Checker {
         for (column, end) in self.columns.iter().zip(&self.ends) {
             let cell = line.get(start..*end).unwrap_or_default();
             start = end + 1;
-            if !column.takes(cell, &facts, &self.bounds) {
+            if !column.takes(cell, facts, &self.bounds) {
                 errors.extend(self.error(column, cell, facts));
             }
         }
@@ -101,7 +101,7 @@ impl Checker {
     /// The error of a column that does not take its cell.
     #[cold]
     fn error(&self, column: &Column, cell: &[u8], facts: Facts) -> Option<RowError> {
-        let (rule, bound) = column.fault(cell, &facts, &self.bounds)?;
+        let (rule, bound) = column.fault(cell, facts, &self.bounds)?;
         let is = |entry: &&&Entry| Some(entry.field) == column.field && entry.rule == rule;
         let entry = self.entries.iter().find(is)?;
         Some(RowError { field: column.field, reason: Reason::Broken(entry, bound) })

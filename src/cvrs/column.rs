@@ -88,7 +88,7 @@ impl Column {
 
     /// Whether a cell keeps every rule.
     #[inline]
-    pub(super) fn takes(&self, cell: &[u8], facts: &Facts, bounds: &Bounds) -> bool {
+    pub(super) fn takes(&self, cell: &[u8], facts: Facts, bounds: &Bounds) -> bool {
         if cell.is_empty() {
             return match self.nulls {
                 Nulls::Accepted => true,
@@ -110,7 +110,7 @@ impl Column {
     pub(super) fn fault(
         &self,
         cell: &[u8],
-        facts: &Facts,
+        facts: Facts,
         bounds: &Bounds,
     ) -> Option<(Rule, Bound)> {
         let rule = match (self.nulls, self.test) {
