@@ -2,9 +2,11 @@
 //!
 //! Order: defaults, the file, then environment `CVRSD__SECTION__KEY`.
 
+mod auth;
 mod check;
 mod load;
 
+pub use auth::{Auth, AuthMode, Client, Quota};
 pub use load::{Error, load};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -262,28 +264,6 @@ impl Default for Engine {
             drain_timeout: Duration::from_secs(30),
         }
     }
-}
-
-/// Who may call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// `none`: every caller is tenant `local`, and nothing but loopback is bound.
-    pub mode: AuthMode,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self { mode: AuthMode::None }
-    }
-}
-
-/// How callers are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuthMode {
-    /// Not at all.
-    None,
 }
 
 /// Logging, to standard error.

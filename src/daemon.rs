@@ -2,8 +2,10 @@
 
 mod found;
 mod listen;
+mod reload;
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::found::Found;
 use self::listen::{Listeners, lock, withdraw};
+use self::reload::Reload;
 use crate::{
     admin,
-    auth::Authenticator,
+    auth::{self, Authenticator},
     config::Config,
     engine::{self, Engine, Parts, Service},
     exit::Exit,
@@ -52,13 +55,13 @@ impl Ended {
     }
 }
 
-/// Runs the daemon until a signal or a failure ends it.
+/// Runs the daemon until a signal or a failure ends it. `file` is read again on `SIGHUP`.
 ///
 /// # Errors
 /// When it could not start, or a store failed.
-pub async fn run(config: &Config) -> Result<(), Ended> {
+pub async fn run(config: &Config, file: Option<&Path>) -> Result<(), Ended> {
     let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
-    telemetry::logging(&config.log).map_err(usage)?;
+    let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
     let mut signals = Signals::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
     // Records are nobody else's to read, whatever the directory above allows.
@@ -69,11 +72,13 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
         .map_err(|e| Ended::new(Exit::Stopped, e))??;
     // A daemon that was killed left its addresses behind.
     withdraw(&config.data.dir);
+    let authenticator = authenticator(config).await?;
+    let reload = Reload::new(file, authenticator.clone(), level);
     let (listeners, addresses) = Listeners::bind(config).await?;
     let poison = Poison::default();
     let service = Service::new(config);
     let shutdown = CancellationToken::new();
-    let mut faces = listeners.serve(config, &service, &metrics, &poison, &shutdown);
+    let mut faces = listeners.serve(config, &service, &authenticator, &metrics, &poison, &shutdown);
     let started = {
         let (config, service, poison) = (config.clone(), service.clone(), poison.clone());
         tokio::task::spawn_blocking(move || start(&config, &poison).map(|e| service.install(e)))
@@ -84,12 +89,12 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
                 let dir = &config.data.dir;
                 addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
                 tracing::info!(data_dir = %config.data.dir.display(), "serving");
-                until_ended(&mut signals, &mut faces, &poison, &metrics).await
+                until_ended(&mut signals, &mut faces, &poison, &metrics, &reload).await
             }
             Ok(Err(ended)) => Err(ended),
             Err(panicked) => Err(Ended::new(Exit::Stopped, panicked)),
         },
-        ended = until_ended(&mut signals, &mut faces, &poison, &metrics) => ended,
+        ended = until_ended(&mut signals, &mut faces, &poison, &metrics, &reload) => ended,
     };
     if ended.is_ok() {
         drain(config, &service, &shutdown, &mut faces).await;
@@ -101,6 +106,16 @@ pub async fn run(config: &Config) -> Result<(), Ended> {
         std::process::exit(Exit::Stopped as i32);
     }
     ended
+}
+
+/// Reads the signing keys, or makes the first one.
+async fn authenticator(config: &Config) -> Result<Authenticator, Ended> {
+    let (auth, dir) = (config.auth.clone(), config.data.dir.clone());
+    let opened = tokio::task::spawn_blocking(move || Authenticator::open(&auth, &dir)).await;
+    opened.map_err(|e| Ended::new(Exit::Stopped, e))?.map_err(|e| match e {
+        auth::OpenError::Keys(_) => Ended::new(Exit::Stopped, e),
+        auth::OpenError::Clients(_) | auth::OpenError::Mode => Ended::new(Exit::Usage, e),
+    })
 }
 
 /// Opens the stores and starts the engine over them. Blocks.
@@ -127,15 +142,19 @@ async fn until_ended(
     faces: &mut JoinSet<Result<(), String>>,
     poison: &Poison,
     metrics: &Metrics,
+    reload: &Reload,
 ) -> Result<(), Ended> {
     let mut upkeep = interval(UPKEEP);
     upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            name = signals.drain() => {
-                tracing::info!(signal = name, "draining");
-                return Ok(());
-            }
+            signal = signals.next() => match signal {
+                Asked::Drain(name) => {
+                    tracing::info!(signal = name, "draining");
+                    return Ok(());
+                }
+                Asked::Reload => reload.run().await,
+            },
             reason = poison.tripped() => return Err(Ended::new(Exit::Stopped, reason)),
             Some(face) = faces.join_next() => {
                 let reason = match face {
@@ -178,6 +197,12 @@ async fn drain(
     }
 }
 
+/// What a signal asks for.
+enum Asked {
+    Drain(&'static str),
+    Reload,
+}
+
 struct Signals {
     term: Signal,
     int: Signal,
@@ -193,16 +218,11 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal to drain.
-    async fn drain(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => return "SIGTERM",
-                _ = self.int.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: this version has nothing to reload");
-                }
-            }
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.term.recv() => Asked::Drain("SIGTERM"),
+            _ = self.int.recv() => Asked::Drain("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }

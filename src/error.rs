@@ -15,6 +15,10 @@ pub enum Kind {
     Unsupported,
     /// The upload stalled.
     Timeout,
+    /// The caller is not known.
+    Unauthenticated,
+    /// The caller is known and may not.
+    Forbidden,
     /// No such thing, or not the caller's.
     NotFound,
     /// The path exists, the method does not.
@@ -118,6 +122,35 @@ codes! {
     ZipTooLarge = "CVRS-ZIP-TOO-LARGE", TooLarge;
     /// The directory announces a ratio above `intake.max_ratio`.
     ZipRatio = "CVRS-ZIP-RATIO", TooLarge;
+
+    /// No `Authorization` was sent.
+    TokenMissing = "CVRS-TOKEN-MISSING", Unauthenticated;
+    /// The token is none of this daemon, or its client is gone or has another secret.
+    TokenInvalid = "CVRS-TOKEN-INVALID", Unauthenticated;
+    /// The token has expired, or its chain can be refreshed no longer.
+    TokenExpired = "CVRS-TOKEN-EXPIRED", Unauthenticated;
+    /// The client id is unknown or the secret is wrong.
+    ClientUnknown = "CVRS-CLIENT-UNKNOWN", Unauthenticated;
+    /// The client or its token does not have the scope.
+    Scope = "CVRS-SCOPE", Forbidden;
+    /// The client may not act on behalf of that other one.
+    OnBehalf = "CVRS-ON-BEHALF", Forbidden;
+    /// The body of a token request is not what is asked for.
+    TokenRequest = "CVRS-TOKEN-REQUEST", Invalid;
+    /// A token request names a scope that does not exist.
+    ScopeUnknown = "CVRS-SCOPE-UNKNOWN", Invalid;
+    /// The body of a token request is longer than `limits::TOKEN_REQUEST_BYTES_MAX`.
+    TokenRequestTooLarge = "CVRS-TOKEN-REQUEST-TOO-LARGE", TooLarge;
+    /// Tokens are not used: `auth.mode` is `none`.
+    TokensOff = "CVRS-TOKENS-OFF", NotFound;
+    /// More uploads of the client run than its quota allows.
+    QuotaUploads = "CVRS-QUOTA-UPLOADS", Exhausted;
+    /// The client has more jobs that have not ended than its quota allows.
+    QuotaJobs = "CVRS-QUOTA-JOBS", Exhausted;
+    /// The client's payloads have more bytes than its quota allows.
+    QuotaBytes = "CVRS-QUOTA-BYTES", Exhausted;
+    /// The client makes more calls in a second than its quota allows.
+    QuotaRequests = "CVRS-QUOTA-REQUESTS", Exhausted;
 
     /// The job id is not a hyphenated UUID.
     JobIdMalformed = "CVRS-JOB-ID", Invalid;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Characters of a tenant's name.
-pub const TENANT_CHARS_MAX: usize = 64;
+/// Characters of the name of a tenant or client.
+pub const NAME_CHARS_MAX: usize = 64;
 /// Characters of an idempotency key.
 pub const REQUEST_ID_CHARS_MAX: usize = 255;
 /// Characters of an id inside an error text; what is longer is cut.
@@ -97,6 +97,15 @@ pub const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// After what time callers are asked to try again what a quota, a start or a drain refused.
 pub const RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// Clients that can be configured.
+pub const CLIENTS_MAX: usize = 4_096;
+/// Signing keys that are kept; where so many still have live tokens, the newest signs longer.
+pub const SIGNING_KEYS_MAX: usize = 32;
+/// Bytes of a token that is looked at; ours have a few hundred.
+pub const TOKEN_BYTES_MAX: usize = 4 << 10;
+/// Bytes of the body of a token request, as sent and decoded.
+pub const TOKEN_REQUEST_BYTES_MAX: usize = 8 << 10;
 
 /// Bytes of rows after which a batch takes no further row, however few it has.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, error::ErrorKind};
 use cvrsd::{
     cli::{
-        self, Cli, Command, Failure, cancel, check_config, demo, errors, generate, get, list,
-        records, serve, submit, watch,
+        self, Cli, Command, Failure, cancel, check_config, clients, demo, errors, generate, get,
+        list, records, serve, submit, watch,
     },
     exit::Exit,
 };
@@ -43,6 +43,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Errors(args) => errors::run(args).await,
         Command::Generate(args) => generate::run(args).await,
         Command::Records(args) => records::run(args).await,
+        Command::Client(args) => clients::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
     }
 }

@@ -138,6 +138,8 @@ fn every_refusal_is_listed_with_its_statuses() {
             Kind::TooLarge => ["413", "INVALID_ARGUMENT"],
             Kind::Unsupported => ["415", "INVALID_ARGUMENT"],
             Kind::Timeout => ["408", "DEADLINE_EXCEEDED"],
+            Kind::Unauthenticated => ["401", "UNAUTHENTICATED"],
+            Kind::Forbidden => ["403", "PERMISSION_DENIED"],
             Kind::NotFound => ["404", "NOT_FOUND"],
             Kind::Range => ["416", "OUT_OF_RANGE"],
             Kind::MethodNotAllowed => ["405", "UNIMPLEMENTED"],

@@ -1,38 +1,50 @@
 //! `cvrsd.admin.v1.AdminService`: reading live records back.
+//!
+//! A caller reads the records of its own tenant in its own storages. Whatever else it names is
+//! refused in the words for what never was.
 
 use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::status::status;
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Principal},
     domain::{Storage, Tenant},
-    engine::Service,
+    engine::{Records, Service},
     error::{Code, Error},
     proto::admin::{self as proto, admin_service_server::AdminService},
 };
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The methods over the service.
+/// Who sends this metadata. A value that no token can be reads as a wrong one.
+pub(super) fn let_in(
+    authenticator: &Authenticator,
+    metadata: &MetadataMap,
+) -> Result<Principal, Status> {
+    let sent = metadata.get("authorization").map(|value| value.to_str().unwrap_or("?"));
+    authenticator.authenticate(sent).map_err(status)
+}
+
+/// The caller whom [`let_in`] put beside the request, and what it asks.
+fn asked<T>(request: Request<T>) -> Result<(Principal, T), Status> {
+    let caller = request.extensions().get::<Principal>().cloned();
+    let missing = || status(Error::internal("a call came past authentication"));
+    Ok((caller.ok_or_else(missing)?, request.into_inner()))
+}
+
+/// The methods over the service, for callers who were let in.
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
     service: Service,
-    authenticator: Authenticator,
 }
 
 impl Admin {
-    pub(super) fn new(service: Service, authenticator: Authenticator) -> Self {
-        Self { service, authenticator }
-    }
-
-    fn let_in<T>(&self, request: Request<T>) -> Result<T, Status> {
-        let authorization = request.metadata().get("authorization").and_then(|v| v.to_str().ok());
-        self.authenticator.authenticate(authorization).map_err(status)?;
-        Ok(request.into_inner())
+    pub(super) fn new(service: Service) -> Self {
+        Self { service }
     }
 }
 
@@ -42,11 +54,16 @@ impl AdminService for Admin {
         &self,
         request: Request<proto::CountRecordsRequest>,
     ) -> Result<Response<proto::CountRecordsResponse>, Status> {
-        let name = self.let_in(request)?.tenant;
-        let tenant = if name.is_empty() { None } else { Some(tenant(&name).map_err(status)?) };
+        let (caller, request) = asked(request)?;
+        let name = request.tenant;
+        let other = !name.is_empty() && tenant(&name).map_err(status)? != caller.tenant;
         let records = self.service.records().map_err(status)?;
-        let counts = records.counts(tenant).await.map_err(status)?;
-        let counts = counts.into_iter().map(|(tenant, storage, count)| proto::RecordCount {
+        if other {
+            return Ok(Response::new(proto::CountRecordsResponse::default()));
+        }
+        let counts = records.counts(caller.tenant).await.map_err(status)?;
+        let own = counts.into_iter().filter(|(_, storage, _)| caller.storages.contains(*storage));
+        let counts = own.map(|(tenant, storage, count)| proto::RecordCount {
             tenant: tenant.to_string(),
             storage: storage.to_string(),
             count,
@@ -58,11 +75,15 @@ impl AdminService for Admin {
         &self,
         request: Request<proto::GetRecordRequest>,
     ) -> Result<Response<proto::GetRecordResponse>, Status> {
-        let request = self.let_in(request)?;
+        let (caller, request) = asked(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
-        let storage = storage(&request.storage).map_err(status)?;
+        let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
-        let row = records.get(tenant, storage, request.vax_event_id).await.map_err(status)?;
+        let row = if tenant == caller.tenant {
+            records.get(tenant, storage, request.vax_event_id).await.map_err(status)?
+        } else {
+            None
+        };
         // The id is a value of a row, so the sentence leaves it out.
         let missing = || Error::new(Code::RecordNotFound, "there is no such live record");
         let row = row.ok_or_else(missing).map_err(status)?;
@@ -75,10 +96,14 @@ impl AdminService for Admin {
         &self,
         request: Request<proto::ExportRecordsRequest>,
     ) -> Result<Response<Self::ExportRecordsStream>, Status> {
-        let request = self.let_in(request)?;
+        let (caller, request) = asked(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
-        let storage = storage(&request.storage).map_err(status)?;
+        let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
+        if tenant != caller.tenant {
+            let refused = Err(status(Records::no_tenant(&tenant)));
+            return Ok(Response::new(Box::pin(stream::iter([refused]))));
+        }
         let pieces = ReceiverStream::new(records.export(tenant, storage)).map(|piece| {
             let lines = Vec::from(piece.map_err(status)?);
             Ok(proto::ExportRecordsResponse { lines })
@@ -92,22 +117,33 @@ fn tenant(name: &str) -> Result<Tenant, Error> {
     Tenant::new(name).map_err(|_| Error::new(Code::RecordNotFound, "there is no such tenant"))
 }
 
-fn storage(name: &str) -> Result<Storage, Error> {
-    Storage::from_name(name).ok_or_else(|| {
-        Error::new(Code::RecordNotFound, "the storage is neither NON_REDACTED_DB nor REDACTED_DB")
-    })
+/// One of the caller's storages.
+fn storage(caller: &Principal, name: &str) -> Result<Storage, Error> {
+    let own = Storage::from_name(name).filter(|storage| caller.storages.contains(*storage));
+    own.ok_or_else(|| Error::new(Code::RecordNotFound, "there is no such storage"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::StorageSet;
 
     #[test]
     fn names_that_mean_nothing_are_not_found() {
         assert_eq!(tenant("local").unwrap(), Tenant::local());
-        assert_eq!(storage("REDACTED_DB").unwrap(), Storage::Redacted);
+        let caller = Principal::local();
+        assert_eq!(storage(&caller, "REDACTED_DB").unwrap(), Storage::Redacted);
         assert_eq!(tenant("a b").unwrap_err().code, Code::RecordNotFound);
         assert_eq!(tenant("").unwrap_err().code, Code::RecordNotFound);
-        assert_eq!(storage("redacted").unwrap_err().code, Code::RecordNotFound);
+        assert_eq!(storage(&caller, "redacted").unwrap_err().code, Code::RecordNotFound);
+    }
+
+    #[test]
+    fn a_storage_of_others_is_refused_in_the_words_for_one_that_never_was() {
+        let storages = StorageSet::from_iter([Storage::Redacted]);
+        let caller = Principal { storages, ..Principal::local() };
+        assert!(storage(&caller, "REDACTED_DB").is_ok());
+        let refused = storage(&caller, "NON_REDACTED_DB").unwrap_err();
+        assert_eq!(refused, storage(&caller, "nothing").unwrap_err());
     }
 }

@@ -6,11 +6,14 @@ use axum::{Router, routing::get};
 use axum_server::{Handle, Server, accept::NoDelayAcceptor};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{
+    Request,
+    service::{Routes, interceptor::InterceptedService},
+};
 
 use super::{
     probes::{self, Probes, State},
-    records::Admin,
+    records::{Admin, let_in},
 };
 use crate::{
     auth::Authenticator, engine::Service, limits::REQUEST_HEAD_TIMEOUT,
@@ -47,7 +50,12 @@ pub async fn serve(
 }
 
 fn router(service: Service, authenticator: Authenticator, probes: Probes) -> Router {
-    let admin = AdminServiceServer::new(Admin::new(service.clone(), authenticator));
+    let admin = AdminServiceServer::new(Admin::new(service.clone()));
+    let admin = InterceptedService::new(admin, move |mut request: Request<()>| {
+        let caller = let_in(&authenticator, request.metadata())?;
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    });
     // A plain router below, because tonic's own answers every unknown path with HTTP 200.
     let grpc = Routes::from(Router::new()).add_service(admin).into_axum_router();
     Router::new()

@@ -14,15 +14,18 @@ use crate::{
 pub(super) fn status(error: Error) -> Status {
     let mut details = ErrorDetails::with_error_info(error.code.as_str(), "cvrsd", HashMap::new());
     let kind = error.code.kind();
-    if kind == Kind::Unavailable {
+    if matches!(kind, Kind::Unavailable | Kind::Exhausted) {
         details.set_retry_info(Some(RETRY_DELAY));
     }
     Status::with_error_details(grpc_code(kind), error.message, details)
 }
 
-/// No upload and no quota is met here, so few classes can be.
+/// No upload is met here, so few classes can be.
 fn grpc_code(kind: Kind) -> Grpc {
     match kind {
+        Kind::Unauthenticated => Grpc::Unauthenticated,
+        Kind::Forbidden => Grpc::PermissionDenied,
+        Kind::Exhausted => Grpc::ResourceExhausted,
         Kind::NotFound => Grpc::NotFound,
         Kind::Unavailable => Grpc::Unavailable,
         Kind::Invalid => Grpc::InvalidArgument,
@@ -39,6 +42,9 @@ mod tests {
     fn what_an_operator_can_meet_has_its_own_status_and_every_code_its_reason() {
         let code_of = |code| status(Error::new(code, "x")).code();
         assert_eq!(code_of(Code::RecordNotFound), Grpc::NotFound);
+        assert_eq!(code_of(Code::TokenMissing), Grpc::Unauthenticated);
+        assert_eq!(code_of(Code::Scope), Grpc::PermissionDenied);
+        assert_eq!(code_of(Code::QuotaRequests), Grpc::ResourceExhausted);
         assert_eq!(code_of(Code::Starting), Grpc::Unavailable);
         assert_eq!(code_of(Code::Parameter), Grpc::InvalidArgument);
         assert_eq!(code_of(Code::Internal), Grpc::Internal);

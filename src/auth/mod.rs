@@ -1,73 +1,268 @@
 //! Who is calling: the tenant, and what the caller may touch.
+//!
+//! A client gets a token for its secret; each call carries a token. What the token's client may do
+//! is looked up in the configured clients at every call, so a reload counts at once.
 
-use crate::{
-    config::{self, AuthMode},
-    domain::{StorageSet, Tenant},
-    error::Error,
+mod clients;
+mod keyfile;
+mod keys;
+mod principal;
+mod rate;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use clients::{Clients, Error as ClientsError};
+pub use keyfile::Error as KeyError;
+pub use principal::Principal;
+pub use token::Issued;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
-/// A caller that was let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// Name of the client; `local` while authentication is off.
-    pub client: String,
-    /// Owner of the jobs that it submits and sees.
-    pub tenant: Tenant,
-    /// The storages that its jobs touch.
-    pub storages: StorageSet,
-    /// Its jobs check rows and apply none.
-    pub validate_only: bool,
+use self::{
+    clients::Client,
+    keys::Keyring,
+    rate::Rates,
+    token::{Claims, invalid},
+};
+use crate::{
+    clock,
+    config::{self, AuthMode},
+    domain::{Scope, ScopeSet},
+    error::{Code, Error},
+};
+
+/// Lets callers in, or not. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    /// None while authentication is off.
+    tokens: Option<Arc<Tokens>>,
 }
 
-impl Principal {
-    /// Every caller while authentication is off.
-    fn local() -> Self {
-        Self {
-            client: Tenant::LOCAL.to_owned(),
-            tenant: Tenant::local(),
-            storages: StorageSet::ALL,
-            validate_only: false,
-        }
+#[derive(Debug)]
+struct Tokens {
+    clients: RwLock<Arc<Clients>>,
+    keys: Keyring,
+    rates: Rates,
+    lifetime_s: i64,
+    refresh_max_s: i64,
+}
+
+/// Asks for a token.
+pub struct Request {
+    /// The client.
+    pub client: String,
+    /// Its secret.
+    pub secret: String,
+    /// The client on whose behalf it acts.
+    pub on_behalf_of: Option<String>,
+    /// What the token is for.
+    pub scopes: ScopeSet,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("scopes", &self.scopes).finish_non_exhaustive()
     }
 }
 
-/// Lets callers in, or not.
-#[derive(Clone, Debug)]
-pub struct Authenticator {
-    mode: AuthMode,
+/// Why the authenticator could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A client is not usable as configured.
+    #[error(transparent)]
+    Clients(#[from] ClientsError),
+    /// The key file.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A reload would turn authentication on or off.
+    #[error("auth.mode counts from the next start; the clients stay as they were")]
+    Mode,
 }
 
 impl Authenticator {
-    /// An authenticator as configured.
-    #[must_use]
-    pub fn new(config: &config::Auth) -> Self {
-        Self { mode: config.mode }
-    }
-
-    /// The caller who sends that `Authorization` value. In mode `none` the value is not looked at.
+    /// An authenticator as configured, with the keys of the data directory. Blocks.
     ///
     /// # Errors
-    /// When the caller is not let in; in mode `none` everyone is.
-    pub fn authenticate(&self, _authorization: Option<&str>) -> Result<Principal, Error> {
-        match self.mode {
-            AuthMode::None => Ok(Principal::local()),
+    /// When a client is not usable, or the key file is damaged.
+    pub fn open(config: &config::Auth, data_dir: &Path) -> Result<Self, OpenError> {
+        if config.mode == AuthMode::None {
+            return Ok(Self { tokens: None });
         }
+        let clients = RwLock::new(Arc::new(Clients::new(&config.client)?));
+        let (lifetime, max_age) = (config.token_lifetime, config.key_max_age);
+        let keys = Keyring::open(data_dir, lifetime, max_age, now_s())?;
+        let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let tokens = Tokens {
+            clients,
+            keys,
+            rates: Rates::default(),
+            lifetime_s: seconds(lifetime),
+            refresh_max_s: seconds(config.refresh_max),
+        };
+        Ok(Self { tokens: Some(Arc::new(tokens)) })
+    }
+
+    /// Takes these clients from now on. Tokens of clients that are gone are no good any more.
+    ///
+    /// # Errors
+    /// When a client is not usable or the mode is another; nothing has changed then.
+    pub fn reload(&self, config: &config::Auth) -> Result<(), OpenError> {
+        let Some(tokens) = &self.tokens else {
+            return if config.mode == AuthMode::None { Ok(()) } else { Err(OpenError::Mode) };
+        };
+        if config.mode != AuthMode::Token {
+            return Err(OpenError::Mode);
+        }
+        let clients = Arc::new(Clients::new(&config.client)?);
+        *tokens.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&clients);
+        tokens.rates.retain(|id| clients.get(id).is_some());
+        Ok(())
+    }
+
+    /// The caller who sends that `Authorization` value: a token, with or without `Bearer `. In mode
+    /// `none` the value is not looked at.
+    ///
+    /// # Errors
+    /// When the caller is not let in, or makes more calls than its quota allows.
+    pub fn authenticate(&self, authorization: Option<&str>) -> Result<Principal, Error> {
+        let Some(tokens) = &self.tokens else { return Ok(Principal::local()) };
+        tokens.let_in(authorization, now_s()).map(|(principal, _)| principal)
+    }
+
+    /// A token for a secret.
+    ///
+    /// # Errors
+    /// When the client, its secret, scopes or rights are not what the request needs.
+    pub async fn issue(&self, request: &Request) -> Result<Issued, Error> {
+        let tokens = self.tokens()?;
+        let claims = tokens.claims(request)?;
+        let issued = tokens.sign(claims, None).await?;
+        tracing::info!(
+            client = request.client,
+            on_behalf_of = request.on_behalf_of,
+            "token issued"
+        );
+        Ok(issued)
+    }
+
+    /// A token for a token: of the same client with the same scopes.
+    ///
+    /// # Errors
+    /// When the caller is not let in, or the first token of the chain is too old.
+    pub async fn refresh(&self, authorization: Option<&str>) -> Result<Issued, Error> {
+        let tokens = self.tokens()?;
+        let now_s = now_s();
+        let (_, claims) = tokens.let_in(authorization, now_s)?;
+        let first = claims.first;
+        if now_s.saturating_sub(first) > tokens.refresh_max_s {
+            let text = "the first token is too old for another refresh; ask for a new one";
+            return Err(Error::new(Code::TokenExpired, text));
+        }
+        tokens.sign(claims, Some(first)).await
+    }
+
+    /// Whether tokens are used at all.
+    ///
+    /// # Errors
+    /// `CVRS-TOKENS-OFF`.
+    pub fn check_on(&self) -> Result<(), Error> {
+        self.tokens().map(drop)
+    }
+
+    fn tokens(&self) -> Result<&Arc<Tokens>, Error> {
+        let off = || Error::new(Code::TokensOff, "authentication is off: no token is needed");
+        self.tokens.as_ref().ok_or_else(off)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_authentication_every_caller_is_the_local_tenant_with_both_storages() {
-        let authenticator = Authenticator::new(&config::Auth::default());
-        for authorization in [None, Some(""), Some("Bearer whatever")] {
-            let caller = authenticator.authenticate(authorization).unwrap();
-            assert_eq!(caller.tenant, Tenant::local());
-            assert_eq!(caller.client, "local");
-            assert_eq!(caller.storages, StorageSet::ALL);
-            assert!(!caller.validate_only);
-        }
+impl Tokens {
+    fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn let_in(&self, sent: Option<&str>, now_s: i64) -> Result<(Principal, Claims), Error> {
+        let claims = token::verify(&self.keys, bare(sent)?, now_s)?;
+        let clients = self.clients();
+        let principal = principal(&clients, &claims).ok_or_else(invalid)?;
+        self.rates.take(&claims.sub, principal.quota.requests_per_s, Instant::now())?;
+        Ok((principal, claims))
+    }
+
+    /// What a token for that request says.
+    fn claims(&self, request: &Request) -> Result<Claims, Error> {
+        let clients = self.clients();
+        let id = &request.client;
+        let client = clients.check(id, &request.secret).ok_or_else(|| {
+            tracing::warn!("a token was refused: wrong client id or secret");
+            Error::new(Code::ClientUnknown, "the client id or the secret is wrong")
+        })?;
+        self.rates.take(id, client.quota.requests_per_s, Instant::now())?;
+        let mut granted = client.scopes;
+        if let Some(other) = &request.on_behalf_of {
+            let target = clients.get(other).filter(|_| client.acts_for(other));
+            let refused = "the client may not act on behalf of that one";
+            granted = granted.and(target.ok_or(Error::new(Code::OnBehalf, refused))?.scopes);
+        }
+        if let Some(scope) = request.scopes.without(granted).iter().next() {
+            return Err(Error::new(Code::Scope, format!("the scope {scope} is not granted")));
+        }
+        let scopes = request.scopes.iter().map(|s| s.to_string()).collect();
+        Ok(Claims::new(id, request.on_behalf_of.as_deref(), scopes, client.fingerprint()))
+    }
+
+    /// Signs the claims, issued now. `first_s` is when the chain began, where it did before.
+    async fn sign(self: &Arc<Self>, claims: Claims, first_s: Option<i64>) -> Result<Issued, Error> {
+        let iat = now_s();
+        if self.keys.is_due(iat) {
+            let tokens = Arc::clone(self);
+            let renewed = tokio::task::spawn_blocking(move || tokens.keys.renew(iat)).await;
+            if let Err(error) = renewed.map_err(Error::internal)? {
+                tracing::error!(%error, "the signing key could not be replaced and signs on");
+            }
+        }
+        let (exp, first) = (iat.saturating_add(self.lifetime_s), first_s.unwrap_or(iat));
+        token::sign(&self.keys, &Claims { iat, exp, first, ..claims })
+    }
+}
+
+/// The token of an `Authorization` value.
+fn bare(sent: Option<&str>) -> Result<&str, Error> {
+    let text = sent.unwrap_or_default().trim();
+    let token = match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_start(),
+        None if text.eq_ignore_ascii_case("bearer") => "",
+        _ => text,
+    };
+    if token.is_empty() {
+        return Err(Error::new(Code::TokenMissing, "the call carries no token"));
+    }
+    Ok(token)
+}
+
+/// Who the claims are about, as configured now; `None` where that is nobody any more.
+fn principal(clients: &Clients, claims: &Claims) -> Option<Principal> {
+    let client = clients.get(&claims.sub).filter(|c| c.fingerprint() == claims.fp)?;
+    let target: &Client = match &claims.on_behalf_of {
+        Some(other) => clients.get(other).filter(|_| client.acts_for(other))?,
+        None => client,
+    };
+    let scopes: ScopeSet = claims.scopes.iter().filter_map(|s| Scope::from_name(s)).collect();
+    Some(Principal {
+        client: claims.sub.clone(),
+        tenant: target.tenant.clone(),
+        storages: target.storages,
+        validate_only: target.validate_only,
+        scopes: scopes.and(client.scopes).and(target.scopes),
+        quota: client.quota,
+    })
+}
+
+fn now_s() -> i64 {
+    clock::now_us() / 1_000_000
 }

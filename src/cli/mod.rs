@@ -1,8 +1,9 @@
-//! The command line. Every command but `serve` is a client of the daemon's gRPC services.
+//! The command line. Every command that asks a daemon is a client of its gRPC services.
 
 pub mod cancel;
 pub mod check_config;
 mod client;
+pub mod clients;
 pub mod demo;
 pub mod errors;
 pub mod generate;
@@ -54,6 +55,8 @@ pub enum Command {
     Generate(generate::Args),
     /// Read live records back through the admin listener
     Records(records::Args),
+    /// Make a client for the configuration: its secret and its block
+    Client(clients::Args),
     /// Check the configuration without starting anything
     CheckConfig(check_config::Args),
 }

@@ -20,5 +20,6 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref())
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    daemon::run(&config).await.map_err(|ended| Failure::new(ended.exit, ended.reason))
+    let file = args.config.as_deref();
+    daemon::run(&config, file).await.map_err(|ended| Failure::new(ended.exit, ended.reason))
 }

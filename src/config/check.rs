@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Auth, AuthMode, Config, Engine, Error, Intake, Log};
+use crate::auth::Clients;
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -34,6 +35,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     number("records.cache_bytes", config.records.cache_bytes, MIB..=TIB)?;
     number("records.memtable_bytes", config.records.memtable_bytes, MIB..=TIB)?;
     engine(&config.engine)?;
+    auth(&config.auth)?;
     log(&config.log)
 }
 
@@ -43,9 +45,8 @@ fn listeners(config: &Config) -> Result<(), Error> {
         ("rest.listen", config.rest.listen),
         ("admin.listen", config.admin.listen),
     ];
-    let Auth { mode: AuthMode::None } = config.auth;
     for (key, address) in all {
-        if !address.ip().is_loopback() {
+        if config.auth.mode == AuthMode::None && !address.ip().is_loopback() {
             return Err(Error(format!(
                 "{key} is {address}, but auth.mode = \"none\" binds loopback addresses only"
             )));
@@ -88,6 +89,18 @@ fn engine(engine: &Engine) -> Result<(), Error> {
     }
     number("engine.sort_bytes", engine.sort_bytes, 1 << 20..=1 << 40)?;
     time("engine.drain_timeout", engine.drain_timeout, Duration::ZERO..=DAY)
+}
+
+fn auth(auth: &Auth) -> Result<(), Error> {
+    let second = Duration::from_secs(1);
+    time("auth.token_lifetime", auth.token_lifetime, second..=DAY)?;
+    time("auth.refresh_max", auth.refresh_max, second..=30 * DAY)?;
+    time("auth.key_max_age", auth.key_max_age, second..=3_650 * DAY)?;
+    if auth.mode == AuthMode::Token && auth.client.is_empty() {
+        let text = "auth.mode is \"token\", but there is no [[auth.client]]";
+        return Err(Error(text.to_owned()));
+    }
+    Clients::new(&auth.client).map(drop).map_err(|e| Error(e.to_string()))
 }
 
 fn log(log: &Log) -> Result<(), Error> {

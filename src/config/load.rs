@@ -90,7 +90,12 @@ impl Given {
         *slot = typed(&self.value, slot);
         serde_json::from_value::<Config>(tree.clone())
             .map(drop)
-            .map_err(|e| Error(format!("{}: {} = {}: {e}", self.origin, self.key, self.value)))
+            .map_err(|e| Error(format!("{}: {}{}: {e}", self.origin, self.key, self.shown())))
+    }
+
+    /// The value, but for lists: those of clients hold digests of secrets.
+    fn shown(&self) -> String {
+        if self.value.is_array() { String::new() } else { format!(" = {}", self.value) }
     }
 
     fn unknown(&self, known: &[String]) -> String {

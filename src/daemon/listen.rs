@@ -77,11 +77,11 @@ impl Listeners {
         self,
         config: &Config,
         service: &Service,
+        authenticator: &Authenticator,
         metrics: &Metrics,
         poison: &Poison,
         shutdown: &CancellationToken,
     ) -> JoinSet<Result<(), String>> {
-        let authenticator = Authenticator::new(&config.auth);
         let mut faces = JoinSet::new();
         let (s, a, t) = (service.clone(), authenticator.clone(), shutdown.clone());
         let settings = config.grpc.clone();
@@ -93,11 +93,12 @@ impl Listeners {
         faces.spawn(async move {
             rest::serve(self.rest, s, a, &settings, t).await.map_err(|e| format!("rest: {e}"))
         });
-        let (s, t, metrics) = (service.clone(), shutdown.clone(), metrics.clone());
+        let (s, a, t) = (service.clone(), authenticator.clone(), shutdown.clone());
+        let metrics = metrics.clone();
         let render = Arc::new(move || metrics.render());
         let probes = admin::Probes { metrics: render, poison: poison.clone() };
         faces.spawn(async move {
-            let served = admin::serve(self.admin, s, authenticator, probes, t).await;
+            let served = admin::serve(self.admin, s, a, probes, t).await;
             served.map_err(|e| format!("admin: {e}"))
         });
         faces
@@ -138,5 +139,12 @@ async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!(listener = key, address = %bound, "listening");
+    if !bound.ip().is_loopback() {
+        tracing::warn!(
+            listener = key,
+            address = %bound,
+            "tokens and records pass here unencrypted: there is no TLS of its own yet"
+        );
+    }
     Ok((listener, bound))
 }

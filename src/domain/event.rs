@@ -78,6 +78,8 @@ pub struct Submitted {
     pub id: JobId,
     /// Owner of the job and of the records it touches.
     pub tenant: Tenant,
+    /// Name of the client that submitted it; empty for jobs of before clients had names.
+    pub client: String,
     /// What is done with each row.
     pub operation: Operation,
     /// The storages it touches.

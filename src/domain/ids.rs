@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::limits::TENANT_CHARS_MAX;
+use crate::limits::NAME_CHARS_MAX;
 
 /// Names one job: a UUID, version 7 where we made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +46,13 @@ impl FromStr for JobId {
     }
 }
 
+/// Whether the text can name a tenant or a client: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.bytes().all(plain)
+}
+
 /// Owner of jobs and records: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant(Arc<str>);
@@ -64,8 +71,7 @@ impl Tenant {
     /// # Errors
     /// When the name has other characters or another length than accepted.
     pub fn new(name: &str) -> Result<Self, InvalidTenant> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if name.is_empty() || name.len() > TENANT_CHARS_MAX || !name.bytes().all(plain) {
+        if !is_name(name) {
             return Err(InvalidTenant(name.to_owned()));
         }
         Ok(Self(name.into()))

@@ -7,6 +7,7 @@ mod failure;
 mod ids;
 mod job;
 mod operation;
+mod scope;
 mod status;
 mod storage;
 #[cfg(test)]
@@ -16,8 +17,9 @@ mod tests;
 
 pub use event::{Applied, Ending, Event, EventKind, MediaType, Payload, Submitted, Validated};
 pub use failure::Failure;
-pub use ids::{InvalidTenant, JobId, Tenant};
+pub use ids::{InvalidTenant, JobId, Tenant, is_name};
 pub use job::{IllegalTransition, Job};
 pub use operation::Operation;
+pub use scope::{Scope, ScopeSet};
 pub use status::{Outcome, Status};
 pub use storage::{PerStorage, Storage, StorageSet};

@@ -16,6 +16,7 @@ pub(crate) fn submitted(order: u64) -> Submitted {
     Submitted {
         id: JobId::generate(),
         tenant: Tenant::local(),
+        client: String::new(),
         operation: Operation::Delete,
         storages: StorageSet::ALL,
         validate_only: false,

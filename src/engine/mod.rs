@@ -10,6 +10,7 @@
 //! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side.
 
 mod command;
+mod quota;
 mod records;
 mod recovery;
 mod reports;

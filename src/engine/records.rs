@@ -24,16 +24,19 @@ impl Records {
         Self { store }
     }
 
-    /// Live records by tenant and storage.
+    /// The refusal of a tenant that has no record.
+    #[must_use]
+    pub fn no_tenant(tenant: &Tenant) -> Error {
+        Error::new(Code::RecordNotFound, format!("there is no tenant {tenant}"))
+    }
+
+    /// Live records of a tenant by storage.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn counts(
-        &self,
-        tenant: Option<Tenant>,
-    ) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
+    pub async fn counts(&self, tenant: Tenant) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
         let store = Arc::clone(&self.store);
-        let counts = tokio::task::spawn_blocking(move || store.counts(tenant.as_ref())).await;
+        let counts = tokio::task::spawn_blocking(move || store.counts(Some(&tenant))).await;
         counts.map_err(Error::internal)?.map_err(Error::internal)
     }
 
@@ -76,8 +79,7 @@ fn export(
     sender: &mpsc::Sender<Result<Bytes, Error>>,
 ) -> Result<(), Error> {
     if store.counts(Some(tenant)).map_err(Error::internal)?.is_empty() {
-        let text = format!("there is no tenant {tenant}");
-        return Err(Error::new(Code::RecordNotFound, text));
+        return Err(Records::no_tenant(tenant));
     }
     let mut page = format!("{}\n", cvrs::canonical_header()).into_bytes();
     let mut visit = |row: &[u8]| {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    quota::Quotas,
     recovery::recover,
     scheduler::{Class, Scheduler},
     worker::Worker,
@@ -55,6 +56,7 @@ pub struct Engine {
     pub(super) spool: Spool,
     pub(super) workspace: Workspace,
     pub(super) poison: Poison,
+    pub(super) quotas: Arc<Quotas>,
     scheduler: Arc<Scheduler>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -73,9 +75,13 @@ impl Engine {
         let workspace = Workspace::open(Path::new(&config.data.dir))?;
         let scheduler = Arc::new(Scheduler::new(config.engine.express_bytes));
         let hub = Arc::new(Hub::default());
-        let observers: Vec<Arc<dyn journal::Observer>> = vec![hub.clone(), scheduler.clone()];
+        let quotas = Arc::new(Quotas::default());
+        // Who hears that a job has ended must find its place free.
+        let observers: Vec<Arc<dyn journal::Observer>> =
+            vec![quotas.clone(), hub.clone(), scheduler.clone()];
         let handle = journal::start(Arc::clone(&stored), observers, poison.clone())?;
         recover(&*stored, &handle, &*store, &spool, &workspace, &scheduler, &hub)?;
+        handle.unfinished().iter().for_each(|job| quotas.seed(job));
         let worker = Arc::new(Worker {
             scheduler: Arc::clone(&scheduler),
             journal: handle.clone(),
@@ -88,7 +94,8 @@ impl Engine {
         });
         let workers = start_workers(&worker, &config.engine)?;
         let poison = poison.clone();
-        Ok(Self { journal: handle, hub, store, spool, workspace, poison, scheduler, workers })
+        let journal = handle;
+        Ok(Self { journal, hub, store, spool, workspace, poison, quotas, scheduler, workers })
     }
 
     /// Tells running jobs to stop at their next batch and watchers that the daemon drains.

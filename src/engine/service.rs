@@ -7,12 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     command::{Cancel as CancelJob, decision},
+    quota::Claim,
     records::Records,
     reports::ReportReader,
     runtime::Engine,
@@ -186,9 +187,11 @@ impl Service {
     /// Begins an upload.
     ///
     /// # Errors
-    /// While starting or draining, for a malformed idempotency key, an announced length over the
-    /// bound, or when too many uploads run.
-    pub fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
+    /// Without the scope of the operation, while starting or draining, for a malformed idempotency
+    /// key, an announced length over the bound, over a quota of the client, or when too many
+    /// uploads run.
+    pub async fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
+        caller.may(request.operation)?;
         let engine = self.ready()?;
         if self.phase() == Phase::Draining {
             return Err(draining());
@@ -197,11 +200,14 @@ impl Service {
             check_request_id(id)?;
         }
         let SubmitRequest { media_type, encoding, content_length, .. } = request;
+        let id = JobId::generate();
+        let claim = claim(engine, caller, id, &request).await?;
         let upload = engine.spool.begin(media_type, encoding, content_length)?;
         let received_us = clock::now_us();
         let spec = Submitted {
-            id: JobId::generate(),
+            id,
             tenant: caller.tenant.clone(),
+            client: caller.client.clone(),
             operation: request.operation,
             storages: caller.storages,
             validate_only: request.validate_only || caller.validate_only,
@@ -216,14 +222,15 @@ impl Service {
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let cut = self.shared.cut.clone();
-        Ok(Submit { upload, spec, expected, journal, spool, poison, cut })
+        Ok(Submit { upload, spec, expected, claim, journal, spool, poison, cut })
     }
 
-    /// The job as it stands.
+    /// The job as it stands. Another tenant's is refused in the words for one that never was.
     ///
     /// # Errors
-    /// `CVRS-JOB-NOT-FOUND`, or when the journal cannot be read.
+    /// `CVRS-SCOPE`, `CVRS-JOB-NOT-FOUND`, or when the journal cannot be read.
     pub async fn get(&self, caller: &Principal, id: JobId) -> Result<Arc<Job>, Error> {
+        caller.may_read()?;
         let job = self.ready()?.journal.job(id).await.map_err(internal)?;
         let own = job.filter(|job| job.spec.tenant == caller.tenant);
         own.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))
@@ -232,8 +239,9 @@ impl Service {
     /// A page of the caller's jobs, newest first.
     ///
     /// # Errors
-    /// `CVRS-PAGE-TOKEN`, or when the journal cannot be read.
+    /// `CVRS-SCOPE`, `CVRS-PAGE-TOKEN`, or when the journal cannot be read.
     pub async fn list(&self, caller: &Principal, query: ListQuery) -> Result<JobPage, Error> {
+        caller.may_read()?;
         let engine = self.ready()?;
         let size = if query.page_size == 0 { PAGE_JOBS_DEFAULT } else { query.page_size };
         let size = size.min(PAGE_JOBS_MAX);
@@ -265,9 +273,11 @@ impl Service {
     /// Asks a job to stop. A finished job stays as it is.
     ///
     /// # Errors
-    /// `CVRS-JOB-NOT-FOUND`, or when the journal fails.
+    /// `CVRS-JOB-NOT-FOUND`, `CVRS-SCOPE` without the scope of its operation, or when the journal
+    /// fails.
     pub async fn cancel(&self, caller: &Principal, id: JobId) -> Result<Cancel, Error> {
         let before = self.get(caller, id).await?;
+        caller.may(before.spec.operation)?;
         if before.is_terminal() {
             return Ok(Cancel { job: before, took_effect: false });
         }
@@ -288,10 +298,10 @@ impl Service {
         Ok(Cancel { job, took_effect })
     }
 
-    /// Follows a job.
+    /// Follows a job. The caller's rights are looked at when it begins, not again until it ends.
     ///
     /// # Errors
-    /// `CVRS-JOB-NOT-FOUND`, `CVRS-SEQ-OUT-OF-RANGE`, or when the journal cannot be read.
+    /// `CVRS-SCOPE`, `CVRS-JOB-NOT-FOUND`, `CVRS-SEQ-OUT-OF-RANGE`, or when the journal cannot be read.
     pub async fn watch(
         &self,
         caller: &Principal,
@@ -342,6 +352,7 @@ pub struct Submit {
     upload: Upload,
     spec: Submitted,
     expected: Expected,
+    claim: Claim,
     journal: journal::Handle,
     spool: Spool,
     poison: Poison,
@@ -352,13 +363,20 @@ impl Submit {
     /// Takes the whole body. A sender that is silent or too slow is cut, see [`Upload::pump`].
     ///
     /// # Errors
-    /// As soon as the body is known to be refused, and when a drain can wait no longer for it.
+    /// As soon as the body is known to be refused, when it takes more bytes than the client's quota
+    /// has left, and when a drain can wait no longer for it.
     pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
     where
         S: Stream<Item = Result<Bytes, Error>>,
     {
+        let claim = &self.claim;
+        let counted = body.map(|chunk| {
+            let chunk = chunk?;
+            claim.grow(chunk.len() as u64)?;
+            Ok(chunk)
+        });
         tokio::select! {
-            pumped = self.upload.pump(body) => pumped,
+            pumped = self.upload.pump(counted) => pumped,
             () = self.cut.cancelled() => Err(draining()),
         }
     }
@@ -375,6 +393,7 @@ impl Submit {
 
     async fn commit(mut self) -> Result<Submission, Error> {
         let received = self.upload.finish(self.expected).await?;
+        self.claim.settle(received.payload.length)?;
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
         let sha256 = received.payload.sha256;
@@ -394,6 +413,7 @@ impl Submit {
                 tracing::info!(
                     job = %job.spec.id,
                     tenant = %job.spec.tenant,
+                    client = job.spec.client,
                     operation = %job.spec.operation,
                     bytes = job.spec.payload.length,
                     "job accepted"
@@ -407,6 +427,26 @@ impl Submit {
             journal::Submission::Conflict(job) => Err(conflict(&job, &sha256)),
         }
     }
+}
+
+/// The upload's part of its client's quota. One that repeats an idempotency key makes no job, so
+/// it gets its answer also where no further job would be taken.
+async fn claim(
+    engine: &Engine,
+    caller: &Principal,
+    id: JobId,
+    request: &SubmitRequest,
+) -> Result<Claim, Error> {
+    let quota = caller.quota;
+    let bounded = quota.jobs_queued_max.is_some() || quota.spool_bytes_max.is_some();
+    let replay = match &request.request_id {
+        Some(key) if bounded => {
+            let made = engine.journal.find_request(&caller.tenant, key).await;
+            made.map_err(internal)?.is_some()
+        }
+        _ => false,
+    };
+    engine.quotas.claim(&caller.client, quota, id, replay, request.content_length)
 }
 
 fn draining() -> Error {

@@ -4,14 +4,18 @@ use axum::middleware::map_request;
 use tokio::{net::TcpListener, sync::watch::Receiver};
 use tokio_util::sync::CancellationToken;
 use tonic::{
+    Request,
     server::NamedService,
-    service::Routes,
+    service::{Routes, interceptor::InterceptedService},
     transport::{self, Server, server::TcpIncoming},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
 
-use super::{body::whole_or_failed, jobs::Jobs};
+use super::{
+    body::whole_or_failed,
+    jobs::{Jobs, let_in},
+};
 use crate::{
     auth::Authenticator,
     config,
@@ -50,8 +54,13 @@ pub async fn serve(
     let phases = service.phases();
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, service.phase()).await;
-    let jobs = JobServiceServer::new(Jobs::new(service, authenticator))
-        .max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let jobs =
+        JobServiceServer::new(Jobs::new(service)).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
+    let jobs = InterceptedService::new(jobs, move |mut request: Request<()>| {
+        let caller = let_in(&authenticator, request.metadata())?;
+        request.extensions_mut().insert(caller);
+        Ok(request)
+    });
     let mut routes = Routes::new(jobs).add_service(health);
     if config.reflection {
         routes = routes

@@ -33,6 +33,8 @@ fn grpc_code(kind: Kind) -> Grpc {
     match kind {
         Kind::Invalid | Kind::TooLarge | Kind::Unsupported => Grpc::InvalidArgument,
         Kind::Timeout => Grpc::DeadlineExceeded,
+        Kind::Unauthenticated => Grpc::Unauthenticated,
+        Kind::Forbidden => Grpc::PermissionDenied,
         Kind::NotFound => Grpc::NotFound,
         Kind::MethodNotAllowed => Grpc::Unimplemented,
         Kind::Conflict => Grpc::AlreadyExists,
@@ -89,6 +91,8 @@ mod tests {
             (Code::ChunkOffset, Grpc::InvalidArgument),
             (Code::JobIdMalformed, Grpc::InvalidArgument),
             (Code::BodyTimeout, Grpc::DeadlineExceeded),
+            (Code::TokenExpired, Grpc::Unauthenticated),
+            (Code::Scope, Grpc::PermissionDenied),
             (Code::JobNotFound, Grpc::NotFound),
             (Code::RequestConflict, Grpc::AlreadyExists),
             (Code::SeqOutOfRange, Grpc::OutOfRange),

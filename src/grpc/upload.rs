@@ -74,7 +74,7 @@ pub(super) async fn receive<M: UploadMessage>(
     mut messages: impl Stream<Item = Result<M, Status>> + Unpin,
 ) -> Result<Submission, Error> {
     let header = first(&mut messages, REQUEST_HEAD_TIMEOUT).await?;
-    let mut submit = service.begin(caller, announced(operation, header)?)?;
+    let mut submit = service.begin(caller, announced(operation, header)?).await?;
     let mut position = 0;
     let chunks = messages.map(move |message| {
         let data = chunk(message.map_err(|s| broken(&s))?, position)?;

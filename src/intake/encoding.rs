@@ -37,6 +37,29 @@ impl Encoding {
     }
 }
 
+/// A small body without its content encoding.
+///
+/// # Errors
+/// `EncodingBroken`, and `too_large` where more than `max` bytes come out.
+pub fn decode(
+    encoding: Encoding,
+    body: &[u8],
+    max: usize,
+    too_large: impl Fn() -> Error,
+) -> Result<Vec<u8>, Error> {
+    let mut decoder = Decoder::new(encoding);
+    let mut plain = Vec::new();
+    decoder.push(body, |piece| {
+        if plain.len() + piece.len() > max {
+            return Err(too_large());
+        }
+        plain.extend_from_slice(piece);
+        Ok(())
+    })?;
+    decoder.end()?;
+    Ok(plain)
+}
+
 /// Undoes a content encoding piece by piece, in memory that does not grow with the body.
 pub(super) struct Decoder {
     encoding: Encoding,

@@ -19,7 +19,7 @@ mod upload;
 mod writer;
 
 pub use digest::digest;
-pub use encoding::Encoding;
+pub use encoding::{Encoding, decode};
 pub use lines::{Line, Lines};
 pub use reader::TextLimits;
 pub use spool::Spool;

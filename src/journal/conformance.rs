@@ -279,6 +279,7 @@ impl Model {
 fn random_spec(order: u64, rng: &mut fastrand::Rng) -> Submitted {
     Submitted {
         tenant: Tenant::new(if rng.bool() { "a" } else { "ab" }).unwrap(),
+        client: if rng.bool() { "c".to_owned() } else { String::new() },
         operation: rng.choice(Operation::ALL).unwrap(),
         storages: StorageSet::from_bits(rng.u32(..4)).unwrap(),
         validate_only: rng.u8(..5) == 0,

@@ -13,7 +13,7 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::{JOBS, inline, problem::Problem, routes::Face, submit, view::Batch};
+use super::{JOBS, inline, problem::Problem, request, routes::Face, submit, view::Batch};
 use crate::{
     auth::Principal,
     domain::{Job, Outcome},
@@ -31,8 +31,9 @@ pub(super) async fn upload(
     request: Request,
 ) -> Result<Response, Problem> {
     let Ok(_permit) = face.waits.try_acquire() else {
+        let refused = request::caller(request.headers(), &face).err().unwrap_or_else(exhausted);
         submit::discard(request.into_body().into_data_stream());
-        return Err(exhausted().into());
+        return Err(refused.into());
     };
     let (caller, submission) = submit::receive(&face, request).await?;
     let job = ended(&face, &caller, &submission.job).await?;

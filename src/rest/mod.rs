@@ -14,6 +14,7 @@ mod request;
 mod routes;
 mod server;
 mod submit;
+mod token;
 mod view;
 
 pub use server::serve;

@@ -60,6 +60,9 @@ impl IntoResponse for Problem {
             Kind::Exhausted | Kind::Unavailable => {
                 headers.insert(header::RETRY_AFTER, RETRY_DELAY.as_secs().into());
             }
+            Kind::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
             Kind::Timeout => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -75,6 +78,8 @@ fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Conflict => StatusCode::CONFLICT,
@@ -92,6 +97,8 @@ fn title(kind: Kind) -> &'static str {
         Kind::TooLarge => "Upload too large",
         Kind::Unsupported => "Media type or encoding not supported",
         Kind::Timeout => "Upload stalled",
+        Kind::Unauthenticated => "Not authenticated",
+        Kind::Forbidden => "Not allowed",
         Kind::NotFound => "Not found",
         Kind::MethodNotAllowed => "Method not allowed",
         Kind::Conflict => "Conflict",
@@ -137,7 +144,12 @@ mod tests {
             (Code::EncodingBroken, 400),
             (Code::JobIdMalformed, 400),
             (Code::SeqOutOfRange, 400),
+            (Code::TokenMissing, 401),
+            (Code::ClientUnknown, 401),
+            (Code::Scope, 403),
+            (Code::OnBehalf, 403),
             (Code::JobNotFound, 404),
+            (Code::TokensOff, 404),
             (Code::PathNotFound, 404),
             (Code::MethodNotAllowed, 405),
             (Code::BodyTimeout, 408),
@@ -148,11 +160,22 @@ mod tests {
             (Code::EncodingUnsupported, 415),
             (Code::Range, 416),
             (Code::UploadsExhausted, 429),
+            (Code::QuotaRequests, 429),
             (Code::Internal, 500),
             (Code::Starting, 503),
             (Code::Draining, 503),
         ] {
             assert_eq!(status(code.kind()).as_u16(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_not_known_is_told_how_to_be() {
+        for code in Code::ALL {
+            let response = Problem(Error::new(*code, "x")).into_response();
+            let asked = response.headers().get(header::WWW_AUTHENTICATE);
+            let expected = (code.kind() == Kind::Unauthenticated).then_some("Bearer");
+            assert_eq!(asked.map(|v| v.to_str().unwrap()), expected, "{code}");
         }
     }
 

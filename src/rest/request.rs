@@ -49,8 +49,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 /// # Errors
 /// When the caller is not let in.
 pub(super) fn caller(headers: &HeaderMap, face: &Face) -> Result<Principal, Error> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    face.authenticator.authenticate(authorization)
+    face.authenticator.authenticate(authorization(headers))
+}
+
+/// The `Authorization` value. One that no token can be reads as a wrong one.
+pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"))
 }
 
 /// The query of a path that takes no parameter.

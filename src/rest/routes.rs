@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
-use super::{BATCH, JOBS, batch, errors, events, job, list, problem::Problem, submit};
+use super::{BATCH, JOBS, batch, errors, events, job, list, problem::Problem, submit, token};
 use crate::{
     auth::Authenticator,
     config,
@@ -40,6 +40,8 @@ pub(super) fn router(face: Face) -> Router {
         .route(&format!("{JOBS}/{{id}}/cancel"), post(job::cancel))
         .route(&format!("{JOBS}/{{id}}/errors"), get(errors::errors))
         .route(&format!("{JOBS}/{{id}}/events"), get(events::events))
+        .route("/v0/token/gen", post(token::generate))
+        .route("/v0/token/refresh", post(token::refresh))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(map_response(private))

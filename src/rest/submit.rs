@@ -64,7 +64,7 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<(Principal, Submission), Error> {
     let (parts, body) = request.into_parts();
-    let (caller, submit) = match begin(face, &parts) {
+    let (caller, submit) = match begin(face, &parts).await {
         Ok(begun) => begun,
         Err(error) => {
             // A caller that waits for `100 Continue` reads the refusal instead and sends nothing.
@@ -85,9 +85,9 @@ pub(super) async fn receive(
 }
 
 /// Checks everything that the head shows, before a byte of the body is read.
-fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
+async fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
     let caller = request::caller(&parts.headers, face)?;
-    let submit = face.service.begin(&caller, announced(parts)?)?;
+    let submit = face.service.begin(&caller, announced(parts)?).await?;
     Ok((caller, submit))
 }
 

@@ -32,7 +32,16 @@ pub struct Daemon {
 
 /// Starts the daemon on that directory with free ports and waits until it is ready.
 pub fn start(dir: &Path, env: &[(&str, &str)]) -> Daemon {
-    let mut child = spawn(dir, env);
+    start_with(dir, &[], env)
+}
+
+/// [`start`] with further arguments of `serve`.
+pub fn start_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Daemon {
+    ready(dir, command(dir, args, env).spawn().unwrap())
+}
+
+/// Waits until that process is ready.
+pub fn ready(dir: &Path, mut child: Child) -> Daemon {
     let ready = wait_ready(dir, &mut child);
     let Some([grpc, rest, admin]) = ready else {
         let status = child.wait().unwrap();
@@ -43,10 +52,16 @@ pub fn start(dir: &Path, env: &[(&str, &str)]) -> Daemon {
 
 /// Starts the daemon without waiting for anything.
 pub fn spawn(dir: &Path, env: &[(&str, &str)]) -> Child {
+    command(dir, &[], env).spawn().unwrap()
+}
+
+/// The daemon's command line and environment.
+pub fn command(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
     let listen = "127.0.0.1:0";
     let mut command = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
     command
         .arg("serve")
+        .args(args)
         .env("CVRSD__DATA__DIR", dir)
         .env("CVRSD__GRPC__LISTEN", listen)
         .env("CVRSD__REST__LISTEN", listen)
@@ -56,7 +71,7 @@ pub fn spawn(dir: &Path, env: &[(&str, &str)]) -> Child {
     for (key, value) in env {
         command.env(key, value);
     }
-    command.spawn().unwrap()
+    command
 }
 
 /// Addresses out of `listen.json` once that process wrote it; `None` where it ended before.

@@ -32,7 +32,9 @@ fn the_documented_file_names_every_key() {
     let tree = defaults().unwrap();
     for key in keys_of(&tree) {
         let (section, name) = key.split_once('.').unwrap();
-        if tree[section][name].is_null() {
+        if tree[section][name].is_array() {
+            assert!(text.contains(&format!("\n# [[{key}]]\n")), "{key} is not in a comment");
+        } else if tree[section][name].is_null() {
             assert!(text.contains(&format!("\n# {name} = ")), "{key} is not in a comment");
         } else {
             assert!(set.contains(&key), "{key} is not in the file");
@@ -165,6 +167,9 @@ fn ranges_hold_at_their_ends_and_break_one_beyond() {
         ("CVRSD__INTAKE__IDLE_TIMEOUT", vec!["1ms", "1day"], vec!["0s", "2days"]),
         ("CVRSD__VALIDATION__FUTURE_TOLERANCE_DAYS", vec!["0", "366"], vec!["367"]),
         ("CVRSD__VALIDATION__ADMIN_TYPE_MAX", vec!["1", "999"], vec!["0", "1000"]),
+        ("CVRSD__AUTH__TOKEN_LIFETIME", vec!["1s", "1day"], vec!["999ms", "86401s"]),
+        ("CVRSD__AUTH__REFRESH_MAX", vec!["1s", "30days"], vec!["0s", "31days"]),
+        ("CVRSD__AUTH__KEY_MAX_AGE", vec!["1s", "3650days"], vec!["0s", "3651days"]),
         ("CVRSD__RECORDS__CACHE_BYTES", vec!["1048576"], vec!["1048575"]),
         ("CVRSD__LOG__LEVEL", vec!["debug", "warn,cvrsd=trace"], vec!["loud", ""]),
     ];
@@ -199,6 +204,49 @@ fn without_authentication_only_loopback_is_bound() {
             assert!(error.contains(&format!("{}.listen", listener.to_lowercase())), "{error}");
         }
     }
+}
+
+const CLIENT: &str = "[[auth.client]]\nid = \"CV1\"\ntenant = \"T\"\nscopes = [\"Upload\"]\n\
+    secret_sha256 = \"00000000000000000000000000000000000000000000000000000000000000ff\"\n";
+
+#[test]
+fn clients_are_read_with_their_defaults_and_their_quotas() {
+    let quota = "[auth.client.quota]\nuploads_max = 3\nspool_bytes_max = 5000000000\n";
+    let second = CLIENT.replace("CV1", "CV2");
+    let config = with_file(&format!("{CLIENT}{quota}{second}")).unwrap();
+    let [first, second] = &config.auth.client[..] else { panic!("two clients") };
+    assert_eq!((first.id.as_str(), second.id.as_str()), ("CV1", "CV2"));
+    assert_eq!(first.quota.uploads_max, Some(3));
+    assert_eq!(first.quota.spool_bytes_max, Some(5_000_000_000));
+    assert_eq!(first.quota.requests_per_s, None);
+    assert_eq!(second.quota, crate::config::Quota::default());
+    assert_eq!(first.storages, ["NON_REDACTED_DB", "REDACTED_DB"]);
+    assert!(!first.validate_only && first.act_for.is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_a_client_is_said_without_its_digest() {
+    let cases = [
+        (format!("{CLIENT}{CLIENT}"), "\"CV1\": the id is there twice"),
+        (CLIENT.replace("00ff", "00f"), "\"CV1\": secret_sha256"),
+        (CLIENT.replace("Upload", "EXPORT"), "\"EXPORT\" is not a scope"),
+        (CLIENT.replace("tenant = \"T\"", ""), "missing field `tenant`"),
+        (CLIENT.replace("tenant", "tenent"), "tenent"),
+        (format!("{CLIENT}act_for = [\"CV2\"]\n"), "\"CV2\", which is no client"),
+        ("[auth]\nmode = \"token\"\n".to_owned(), "no [[auth.client]]"),
+        ("[auth]\nclient = \"x\"\n".to_owned(), "auth.client"),
+    ];
+    for (text, named) in cases {
+        let error = with_file(&text).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+        assert!(!error.contains("000000"), "{error}");
+    }
+}
+
+#[test]
+fn with_tokens_any_address_is_bound() {
+    let text = format!("[rest]\nlisten = \"0.0.0.0:0\"\n[auth]\nmode = \"token\"\n{CLIENT}");
+    assert_eq!(with_file(&text).unwrap().auth.mode, crate::config::AuthMode::Token);
 }
 
 #[test]

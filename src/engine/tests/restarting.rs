@@ -4,17 +4,20 @@ use std::{fs, sync::Arc};
 
 use super::{
     parts::transient,
-    support::{Bench, Gate, text, text_with_errors, until},
+    support::{Bench, Gate, caller, text, text_with_errors, until},
 };
 use crate::{
+    auth::Principal,
     clock,
+    config::Quota,
     domain::{
         EventKind, Job, JobId, MediaType, Operation, Outcome, Payload, Status, Submitted, Tenant,
         Validated,
         testing::{failure, first, submitted},
     },
-    engine::ReportRow,
+    engine::{ReportRow, SubmitRequest},
     error::Code,
+    intake::Encoding,
     journal::{Change, Journal},
     records::RecordStore,
 };
@@ -117,6 +120,37 @@ fn leave(bench: &Bench, operation: Operation, file: &[u8], kinds: Vec<EventKind>
     }
     bench.journal.memory.commit(&[Change { job: Arc::new(newest), events }]).unwrap();
     id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_before_the_restart_count_for_the_quota_of_their_client() {
+    let mut bench = Bench::new();
+    bench.store.on_apply(|_| Err(transient()));
+    let id = bench.submit(Operation::Create, &text(0..3)).await;
+    bench.wait(id, |job| job.held).await;
+    assert!(bench.stop().await);
+    bench.start();
+    assert_eq!(bench.job(id).spec.client, "local");
+    let quota = Quota { jobs_queued_max: Some(1), ..Quota::default() };
+    let own = Principal { quota, ..caller("local") };
+    let other = Principal { client: "other".to_owned(), ..own.clone() };
+    let request = SubmitRequest {
+        operation: Operation::Create,
+        media_type: MediaType::Text,
+        encoding: Encoding::Identity,
+        validate_only: false,
+        request_id: None,
+        content_length: None,
+        content_sha256: None,
+    };
+    let begin = async |caller: &Principal| bench.service.begin(caller, request.clone()).await;
+    assert_eq!(begin(&own).await.err().unwrap().code, Code::QuotaJobs);
+    assert!(begin(&other).await.is_ok());
+    assert!(bench.cancel(id).await);
+    bench.wait_end(id).await;
+    // The journal shows the end a moment before the counts do.
+    until(|| bench.service.engine().unwrap().unfinished() == 0).await;
+    assert!(begin(&own).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

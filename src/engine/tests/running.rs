@@ -212,7 +212,7 @@ async fn a_repeat_keeps_no_second_payload() {
                 content_sha256: None,
             };
             let caller = super::support::caller("local");
-            let mut submit = bench.service.begin(&caller, request).unwrap();
+            let mut submit = bench.service.begin(&caller, request).await.unwrap();
             submit.pump(futures_util::stream::iter([Ok(bytes.into())])).await.unwrap();
             submit.finish().await
         }

@@ -25,7 +25,7 @@ use crate::{
         sample::{Model, Sample},
         with_cell,
     },
-    domain::{Event, EventKind, Job, JobId, MediaType, Operation, Storage, StorageSet, Tenant},
+    domain::{Event, EventKind, Job, JobId, MediaType, Operation, Storage, Tenant},
     error::Error,
     intake::{Encoding, Spool},
     journal::Journal,
@@ -121,7 +121,7 @@ impl Bench {
             content_length: None,
             content_sha256: None,
         };
-        let mut submit = self.service.begin(&caller(owner), request)?;
+        let mut submit = self.service.begin(&caller(owner), request).await?;
         let body = futures_util::stream::iter([Ok(Bytes::copy_from_slice(text))]);
         submit.pump(body).await?;
         submit.finish().await
@@ -211,8 +211,7 @@ pub(super) fn caller(owner: &str) -> Principal {
     Principal {
         client: owner.to_owned(),
         tenant: Tenant::new(owner).unwrap(),
-        storages: StorageSet::ALL,
-        validate_only: false,
+        ..Principal::local()
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
     storage::Submitted {
         job_id: spec.id.as_bytes().to_vec(),
         tenant: spec.tenant.as_str().to_owned(),
+        client: spec.client.clone(),
         operation: match spec.operation {
             Operation::Create => 1,
             Operation::Update => 2,
@@ -48,6 +49,7 @@ pub(super) fn submitted_from_proto(
     Ok(Submitted {
         id,
         tenant: Tenant::new(&message.tenant).map_err(|_| "its tenant is not a name")?,
+        client: message.client,
         operation: match message.operation {
             1 => Operation::Create,
             2 => Operation::Update,

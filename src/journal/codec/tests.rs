@@ -13,8 +13,7 @@ use crate::{
     },
     error::Code,
     limits::{
-        REQUEST_ID_CHARS_MAX, SENTENCE_CHARS_MAX, TENANT_CHARS_MAX, WARNINGS_BYTES_MAX,
-        WARNINGS_MAX,
+        NAME_CHARS_MAX, REQUEST_ID_CHARS_MAX, SENTENCE_CHARS_MAX, WARNINGS_BYTES_MAX, WARNINGS_MAX,
     },
 };
 
@@ -53,6 +52,7 @@ fn payload() -> impl Strategy<Value = Payload> {
 fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
     (
         "[A-Za-z0-9._-]{1,64}",
+        "[A-Za-z0-9._-]{0,64}",
         prop::sample::select(&Operation::ALL[..]),
         0_u32..4,
         any::<bool>(),
@@ -64,6 +64,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
         .prop_map(
             move |(
                 tenant,
+                client,
                 operation,
                 storages,
                 validate_only,
@@ -75,6 +76,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
                 Submitted {
                     id,
                     tenant: Tenant::new(&tenant).unwrap(),
+                    client,
                     operation,
                     storages: StorageSet::from_bits(storages).unwrap(),
                     validate_only,
@@ -289,6 +291,13 @@ fn unknown_numbers_and_missing_parts_are_refused() {
 }
 
 #[test]
+fn a_job_stored_before_clients_had_names_reads_with_an_empty_one() {
+    let named = |name: &str| job_with(|j| j.submitted.as_mut().unwrap().client = name.to_owned());
+    assert_eq!(named("CV1-UPLOAD").unwrap().job.spec.client, "CV1-UPLOAD");
+    assert_eq!(named("").unwrap().job.spec.client, "");
+}
+
+#[test]
 fn an_event_of_an_unknown_kind_is_refused() {
     let body = storage::Event { seq: 1, time_us: 1, kind: None }.encode_to_vec();
     let bytes = envelope::seal(&[&NO_HASH, &body]);
@@ -324,7 +333,8 @@ fn longest_job() -> Job {
     };
     let both = PerStorage { non_redacted: u64::MAX, redacted: u64::MAX };
     let mut spec = testing::submitted(u64::MAX);
-    spec.tenant = Tenant::new(&"t".repeat(TENANT_CHARS_MAX)).unwrap();
+    spec.tenant = Tenant::new(&"t".repeat(NAME_CHARS_MAX)).unwrap();
+    spec.client = "c".repeat(NAME_CHARS_MAX);
     spec.request_id = Some("r".repeat(REQUEST_ID_CHARS_MAX));
     spec.payload.length = u64::MAX;
     spec.validate_only = true;

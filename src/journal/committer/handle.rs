@@ -163,6 +163,19 @@ impl Handle {
         if self.inner.poison.is_tripped() { Err(Error::Poisoned) } else { Ok(()) }
     }
 
+    /// The job that this idempotency key made for the tenant, if it has made one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn find_request(
+        &self,
+        tenant: &Tenant,
+        request_id: &str,
+    ) -> Result<Option<JobId>, Error> {
+        let (tenant, request_id) = (tenant.clone(), request_id.to_owned());
+        self.read(move |journal| journal.find_request(&tenant, &request_id)).await
+    }
+
     /// How many commands the queue still takes.
     #[cfg(test)]
     pub(super) fn free_places(&self) -> usize {

@@ -15,6 +15,7 @@ fn submitted(validate_only: bool) -> Job {
     let spec = Submitted {
         id: ID.parse::<JobId>().unwrap(),
         tenant: Tenant::local(),
+        client: String::new(),
         operation: Operation::Delete,
         storages: StorageSet::ALL,
         validate_only,

@@ -1,0 +1,200 @@
+//! The keys that sign tokens: the newest signs, all verify.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use super::{
+    clients::hex,
+    keyfile::{self, Key},
+};
+use crate::limits::SIGNING_KEYS_MAX;
+
+/// How long a replaced key may go on signing while its successor is written.
+const REPLACING_S: i64 = 60;
+
+/// The keys of this daemon. Times are seconds since the Unix epoch.
+pub(super) struct Keyring {
+    dir: PathBuf,
+    max_age_s: i64,
+    lifetime_s: i64,
+    /// Oldest first, never empty.
+    keys: RwLock<Arc<[Key]>>,
+    /// Held while the file is replaced.
+    renewal: Mutex<()>,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("keys", &self.all()).finish_non_exhaustive()
+    }
+}
+
+impl Keyring {
+    /// The keys of the directory; makes the first one. Blocks.
+    ///
+    /// # Errors
+    /// When the file is damaged, or cannot be read or written.
+    pub(super) fn open(
+        dir: &Path,
+        lifetime: Duration,
+        max_age: Duration,
+        now_s: i64,
+    ) -> Result<Self, keyfile::Error> {
+        let keys = keyfile::read(dir)?;
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let ring = Self {
+            dir: dir.to_owned(),
+            max_age_s: seconds(max_age),
+            lifetime_s: seconds(lifetime),
+            keys: RwLock::new(keys.into()),
+            renewal: Mutex::new(()),
+        };
+        ring.renew(now_s)?;
+        Ok(ring)
+    }
+
+    /// Whether [`Keyring::renew`] has something to do.
+    pub(super) fn is_due(&self, now_s: i64) -> bool {
+        let keys = self.all();
+        let old = keys.last().is_none_or(|newest| self.is_old(newest, now_s));
+        old || needed(&keys, now_s).count() < keys.len()
+    }
+
+    /// Makes a new key where the newest is too old, drops those that no live token needs, and tells
+    /// the newest how long its tokens live. Durable before it counts. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the keys stay as they were.
+    pub(super) fn renew(&self, now_s: i64) -> Result<(), keyfile::Error> {
+        let _one = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.all();
+        let mut keys: Vec<Key> = needed(&before, now_s).cloned().collect();
+        let old = keys.last().is_none_or(|newest| self.is_old(newest, now_s));
+        if old && keys.len() < SIGNING_KEYS_MAX {
+            let path = self.dir.join(keyfile::KEY_FILE);
+            keys.push(self.generate(now_s).map_err(|e| keyfile::Error::Io(path, e))?);
+        }
+        if let Some(newest) = keys.last_mut() {
+            newest.lifetime_s = newest.lifetime_s.max(self.lifetime_s);
+        }
+        if keys[..] != before[..] {
+            keyfile::write(&self.dir, &keys)?;
+            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
+        }
+        Ok(())
+    }
+
+    /// Calls with the newest key. No key is replaced meanwhile.
+    pub(super) fn with_newest<T>(&self, call: impl FnOnce(&Key) -> Option<T>) -> Option<T> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.last().and_then(call)
+    }
+
+    /// The key of that name.
+    pub(super) fn get(&self, kid: &str) -> Option<Key> {
+        self.all().iter().find(|key| key.kid == kid).cloned()
+    }
+
+    fn all(&self) -> Arc<[Key]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_old(&self, key: &Key, now_s: i64) -> bool {
+        now_s.saturating_sub(key.created_s) >= self.max_age_s
+    }
+
+    fn generate(&self, now_s: i64) -> io::Result<Key> {
+        let mut bytes = [0; 40];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let mut secret = [0; 32];
+        secret.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+        let kid = hex(bytes.iter().skip(secret.len()));
+        Ok(Key { kid, secret, created_s: now_s, lifetime_s: self.lifetime_s })
+    }
+}
+
+/// The newest key, and those whose successor is younger than the tokens that they signed.
+fn needed(keys: &[Key], now_s: i64) -> impl Iterator<Item = &Key> {
+    let successors = keys.iter().skip(1).map(Some).chain([None]);
+    let live = move |(key, successor): (&'_ Key, Option<&Key>)| match successor {
+        Some(next) => now_s < next.created_s.saturating_add(key.lifetime_s + REPLACING_S),
+        None => true,
+    };
+    keys.iter().zip(successors).filter(move |(k, s)| live((k, *s))).map(|(key, _)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn kids(ring: &Keyring) -> Vec<String> {
+        ring.all().iter().map(|k| k.kid.clone()).collect()
+    }
+
+    #[test]
+    fn the_newest_key_signs_and_an_older_one_stays_until_its_last_token_has_expired() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(dir.path(), HOUR, DAY, 1_000).unwrap();
+        let first = kids(&ring);
+        assert_eq!(first.len(), 1);
+        assert!(!ring.is_due(1_000 + 86_399));
+        let later = 1_000 + 86_400;
+        assert!(ring.is_due(later));
+        ring.renew(later).unwrap();
+        let both = kids(&ring);
+        assert_eq!((both.len(), &both[0]), (2, &first[0]));
+        assert_eq!(ring.with_newest(|key| Some(key.kid.clone())).unwrap(), both[1]);
+        assert!(!ring.is_due(later + 3_659));
+        ring.renew(later + 3_659).unwrap();
+        assert_eq!(kids(&ring), both);
+        assert!(ring.is_due(later + 3_660));
+        ring.renew(later + 3_660).unwrap();
+        assert_eq!(kids(&ring), both[1..]);
+        assert!(ring.get(&both[0]).is_none() && ring.get(&both[1]).is_some());
+    }
+
+    #[test]
+    fn a_restart_finds_the_same_keys_and_a_shorter_lifetime_ends_no_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = kids(&Keyring::open(dir.path(), HOUR, DAY, 0).unwrap());
+        let ring = Keyring::open(dir.path(), Duration::from_secs(1), HOUR, 10).unwrap();
+        assert_eq!(kids(&ring), before);
+        ring.renew(3_600).unwrap();
+        ring.renew(3_600 + 3_659).unwrap();
+        assert!(ring.get(&before[0]).is_some());
+        ring.renew(3_600 + 3_660).unwrap();
+        assert!(ring.get(&before[0]).is_none());
+    }
+
+    #[test]
+    fn keys_stay_within_their_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let second = Duration::from_secs(1);
+        let ring = Keyring::open(dir.path(), DAY, second, 0).unwrap();
+        for now in 1..=50 {
+            ring.renew(now).unwrap();
+        }
+        assert_eq!(kids(&ring).len(), SIGNING_KEYS_MAX);
+        ring.renew(50 + 86_460).unwrap();
+        assert!(kids(&ring).len() < SIGNING_KEYS_MAX);
+    }
+
+    #[test]
+    fn where_the_file_cannot_be_written_the_old_key_signs_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("data");
+        std::fs::create_dir(&place).unwrap();
+        let ring = Keyring::open(&place, HOUR, HOUR, 0).unwrap();
+        let before = kids(&ring);
+        std::fs::remove_dir_all(&place).unwrap();
+        assert!(ring.renew(3_600).is_err());
+        assert_eq!(kids(&ring), before);
+    }
+}

@@ -1,0 +1,211 @@
+//! Tokens from end to end, without a face.
+
+use std::time::Duration;
+
+use super::{clients::tests::configured, *};
+use crate::domain::{Storage, StorageSet, Tenant};
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    config: config::Auth,
+    authenticator: Authenticator,
+}
+
+/// Client `a` of tenant `t` acts for `b` of tenant `u`, which is redacted, validates only and may
+/// only delete.
+fn bench(change: impl FnOnce(&mut config::Auth)) -> Bench {
+    let a = config::Client { act_for: vec!["b".to_owned()], ..configured("a", "t") };
+    let b = config::Client {
+        scopes: vec!["DELETE".to_owned()],
+        storages: vec!["REDACTED_DB".to_owned()],
+        validate_only: true,
+        ..configured("b", "u")
+    };
+    let mut config = config::Auth { mode: AuthMode::Token, ..config::Auth::default() };
+    config.client = vec![a, b];
+    change(&mut config);
+    let dir = tempfile::tempdir().unwrap();
+    let authenticator = Authenticator::open(&config, dir.path()).unwrap();
+    Bench { _dir: dir, config, authenticator }
+}
+
+fn request(client: &str, on_behalf_of: Option<&str>, scopes: &[Scope]) -> Request {
+    Request {
+        client: client.to_owned(),
+        secret: client.to_owned(),
+        on_behalf_of: on_behalf_of.map(str::to_owned),
+        scopes: scopes.iter().copied().collect(),
+    }
+}
+
+impl Bench {
+    async fn token(&self, client: &str, scopes: &[Scope]) -> String {
+        self.authenticator.issue(&request(client, None, scopes)).await.unwrap().token
+    }
+
+    async fn refused(&self, request: Request) -> Code {
+        self.authenticator.issue(&request).await.unwrap_err().code
+    }
+
+    fn let_in(&self, authorization: &str) -> Result<Principal, Code> {
+        self.authenticator.authenticate(Some(authorization)).map_err(|e| e.code)
+    }
+}
+
+#[tokio::test]
+async fn without_authentication_every_caller_is_the_local_tenant_with_both_storages() {
+    let dir = tempfile::tempdir().unwrap();
+    let authenticator = Authenticator::open(&config::Auth::default(), dir.path()).unwrap();
+    for authorization in [None, Some(""), Some("Bearer whatever")] {
+        let caller = authenticator.authenticate(authorization).unwrap();
+        assert_eq!(caller.tenant, Tenant::local());
+        assert_eq!(caller.client, "local");
+        assert_eq!(caller.storages, StorageSet::ALL);
+        assert_eq!(caller.scopes, ScopeSet::ALL);
+        assert!(!caller.validate_only);
+    }
+    let refused = authenticator.issue(&request("a", None, &[Scope::Upload])).await.unwrap_err();
+    assert_eq!(refused.code, Code::TokensOff);
+    assert_eq!(authenticator.refresh(Some("x")).await.unwrap_err().code, Code::TokensOff);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "no key is made");
+}
+
+#[tokio::test]
+async fn a_token_lets_its_client_in_raw_or_as_bearer_in_any_case() {
+    let bench = bench(|_| {});
+    let token = bench.token("a", &[Scope::Upload]).await;
+    for sent in [&token, &format!("Bearer {token}"), &format!("bEARER  {token}")] {
+        let caller = bench.let_in(sent).unwrap();
+        assert_eq!((caller.client.as_str(), caller.tenant.as_str()), ("a", "t"));
+        assert_eq!(caller.scopes, ScopeSet::from_iter([Scope::Upload]));
+        assert_eq!(caller.storages, StorageSet::ALL);
+    }
+    for sent in ["", " ", "Bearer", "Bearer "] {
+        assert_eq!(bench.let_in(sent), Err(Code::TokenMissing), "{sent:?}");
+    }
+    assert_eq!(bench.let_in(&format!("Basic {token}")), Err(Code::TokenInvalid));
+    let none = bench.authenticator.authenticate(None).unwrap_err();
+    assert_eq!(none.code, Code::TokenMissing);
+}
+
+#[tokio::test]
+async fn what_a_client_has_not_is_not_issued() {
+    let bench = bench(|_| {});
+    for (client, secret) in [("a", "b"), ("nobody", "nobody")] {
+        let wrong =
+            Request { secret: secret.to_owned(), ..request(client, None, &[Scope::Upload]) };
+        let error = bench.authenticator.issue(&wrong).await.unwrap_err();
+        assert_eq!(error.code, Code::ClientUnknown);
+        assert_eq!(error.message, "the client id or the secret is wrong");
+    }
+    assert_eq!(bench.refused(request("a", None, &[Scope::ExportRedacted])).await, Code::Scope);
+    assert_eq!(
+        bench.refused(request("b", None, &[Scope::Delete, Scope::Upload])).await,
+        Code::Scope
+    );
+    let behalf = [("a", "nobody"), ("b", "a"), ("a", "a")];
+    for (client, other) in behalf {
+        let code = bench.refused(request(client, Some(other), &[Scope::Delete])).await;
+        assert_eq!(code, Code::OnBehalf, "{client} for {other}");
+    }
+    assert_eq!(bench.refused(request("a", Some("b"), &[Scope::Upload])).await, Code::Scope);
+}
+
+#[tokio::test]
+async fn on_behalf_of_another_its_tenant_storages_and_mode_count() {
+    let bench = bench(|_| {});
+    let asked = request("a", Some("b"), &[Scope::Delete]);
+    let token = bench.authenticator.issue(&asked).await.unwrap().token;
+    let refreshed = bench.authenticator.refresh(Some(&token)).await.unwrap().token;
+    for token in [token, refreshed] {
+        let caller = bench.let_in(&token).unwrap();
+        assert_eq!((caller.client.as_str(), caller.tenant.as_str()), ("a", "u"));
+        assert_eq!(caller.storages, StorageSet::from_iter([Storage::Redacted]));
+        assert_eq!(caller.scopes, ScopeSet::from_iter([Scope::Delete]));
+        assert!(caller.validate_only);
+    }
+}
+
+type Change = fn(&mut config::Auth);
+
+#[tokio::test]
+async fn a_reload_ends_tokens_of_clients_that_are_gone_or_have_another_secret() {
+    let bench = bench(|_| {});
+    let (a, b) =
+        (bench.token("a", &[Scope::Upload]).await, bench.token("b", &[Scope::Delete]).await);
+    let asked = request("a", Some("b"), &[Scope::Delete]);
+    let behalf = bench.authenticator.issue(&asked).await.unwrap().token;
+    let changes: [(Change, [bool; 3]); 5] = [
+        (|_| {}, [true, true, true]),
+        (|c| c.client[1].secret_sha256 = "0".repeat(64), [true, false, true]),
+        (|c| c.client[0].act_for.clear(), [true, true, false]),
+        (|c| c.client[0].secret_sha256 = "0".repeat(64), [false, true, false]),
+        (|c| drop(c.client.remove(0)), [false, true, false]),
+    ];
+    for (n, (change, good)) in changes.into_iter().enumerate() {
+        let mut config = bench.config.clone();
+        change(&mut config);
+        bench.authenticator.reload(&config).unwrap();
+        let found = [&a, &b, &behalf].map(|token| bench.let_in(token).is_ok());
+        assert_eq!(found, good, "change {n}");
+    }
+    bench.authenticator.reload(&bench.config).unwrap();
+    assert!(bench.let_in(&a).is_ok());
+}
+
+#[tokio::test]
+async fn a_scope_that_is_taken_away_is_gone_from_live_tokens() {
+    let bench = bench(|_| {});
+    let token = bench.token("a", &[Scope::Upload, Scope::Delete]).await;
+    let mut config = bench.config.clone();
+    config.client[0].scopes = vec!["UPLOAD".to_owned()];
+    bench.authenticator.reload(&config).unwrap();
+    assert_eq!(bench.let_in(&token).unwrap().scopes, ScopeSet::from_iter([Scope::Upload]));
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_be_changes_nothing() {
+    let bench = bench(|_| {});
+    let token = bench.token("a", &[Scope::Upload]).await;
+    let mut broken = bench.config.clone();
+    broken.client[1].tenant.clear();
+    broken.client.remove(0);
+    assert!(bench.authenticator.reload(&broken).is_err());
+    let off = config::Auth { mode: AuthMode::None, ..bench.config.clone() };
+    assert!(matches!(bench.authenticator.reload(&off), Err(OpenError::Mode)));
+    assert!(bench.let_in(&token).is_ok());
+}
+
+#[tokio::test]
+async fn a_chain_is_refreshed_until_its_first_token_is_too_old() {
+    let bench = bench(|config| config.refresh_max = Duration::from_hours(1));
+    let tokens = bench.authenticator.tokens().unwrap();
+    let claims = tokens.claims(&request("a", None, &[Scope::Upload])).unwrap();
+    for (age_s, refreshed) in [(3_598, true), (3_602, false)] {
+        let first = now_s() - age_s;
+        let token = tokens.sign(claims.clone(), Some(first)).await.unwrap().token;
+        assert!(bench.let_in(&token).is_ok());
+        let again = bench.authenticator.refresh(Some(&token)).await;
+        assert_eq!(again.is_ok(), refreshed, "{age_s}");
+        match again {
+            Ok(issued) => {
+                let (_, claims) = tokens.let_in(Some(&issued.token), now_s()).unwrap();
+                assert_eq!(claims.first, first);
+                assert_eq!(claims.exp - claims.iat, 900);
+            }
+            Err(error) => assert_eq!(error.code, Code::TokenExpired),
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_above_the_quota_of_a_second_are_refused() {
+    let bench = bench(|config| config.client[0].quota.requests_per_s = Some(3));
+    let token = bench.token("a", &[Scope::Upload]).await;
+    let codes: Vec<_> = (0..20).map(|_| bench.let_in(&token).map(drop)).collect();
+    assert!(codes.first().unwrap().is_ok());
+    assert_eq!(codes.last().unwrap(), &Err(Code::QuotaRequests));
+    assert_eq!(bench.refused(request("a", None, &[Scope::Upload])).await, Code::QuotaRequests);
+    let other = bench.token("b", &[Scope::Delete]).await;
+    assert!((0..20).all(|_| bench.let_in(&other).is_ok()));
+}
