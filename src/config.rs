@@ -152,11 +152,12 @@ impl Default for Intake {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Validation {
-    /// `dch-2020` or `dch-2021`.
+    /// `dch-2020`, `dch-2021` or `strict`.
     pub profile: ProfileName,
     /// First `admin_date` that is accepted (`dch-2021`).
     pub admin_date_min: Date,
-    /// Greatest `admin_type`; the profile's own (28 or 42) where it is left out.
+    /// Greatest `admin_type` (`dch-2020`, `dch-2021`); the profile's own, 28 or 42, where it is left
+    /// out.
     pub admin_type_max: Option<u32>,
     /// Days after the submission date that still count as not in the future.
     pub future_tolerance_days: u32,
@@ -182,6 +183,9 @@ pub enum ProfileName {
     /// The same with what was seen in 2021.
     #[serde(rename = "dch-2021")]
     Dch2021,
+    /// The rules of the validator that the CDC offered to senders.
+    #[serde(rename = "strict")]
+    Strict,
 }
 
 /// The journal.

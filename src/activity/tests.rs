@@ -3,6 +3,7 @@
 mod applying;
 mod finishing;
 mod interrupted;
+mod oddities;
 mod payloads;
 mod store;
 mod support;

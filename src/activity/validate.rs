@@ -103,7 +103,11 @@ impl<'a> Pass<'a> {
         let mut checker = Checker::new(&self.step.job.spec.rules, &self.header, kind);
         let mut errors = Vec::new();
         self.at.line = self.at.line.max(1);
-        self.lines.skip_to(self.at.line + 1)?;
+        if checker.remembers() {
+            self.note_rows(&mut checker)?;
+        } else {
+            self.lines.skip_to(self.at.line + 1)?;
+        }
         let mut number = self.at.line;
         while let Some(line) = self.lines.next()? {
             self.step.stop.check()?;
@@ -117,7 +121,7 @@ impl<'a> Pass<'a> {
                 return Err(Error::file(Code::FileRows, text));
             }
             errors.clear();
-            checker.check(line.bytes, &mut errors);
+            checker.check(number, line.bytes, &mut errors);
             self.at.rows += 1;
             self.at.line = number;
             if errors.is_empty() {
@@ -137,6 +141,21 @@ impl<'a> Pass<'a> {
             }
         }
         self.at.line = number;
+        Ok(())
+    }
+
+    /// Shows the checker the rows that an earlier attempt has checked; what they are told, is told.
+    fn note_rows(&mut self, checker: &mut Checker) -> Result<(), Error> {
+        let (mut number, mut told) = (1, Vec::new());
+        while number < self.at.line {
+            self.step.stop.check()?;
+            let Some(line) = self.lines.next()? else { break };
+            number = line.number;
+            if !is_empty_line(line.bytes) {
+                told.clear();
+                checker.check(number, line.bytes, &mut told);
+            }
+        }
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What the cells of one column are held to, under the rules of one job.
+//! What the cells of one column are held to, under the `dch` rules of one job.
 
 use std::cmp::Ordering;
 
@@ -8,15 +8,12 @@ use super::{
     cells::trim_spaces,
     check::RowKind,
     date::PartialDate,
-    field::{Field, Kind, Null, Rule},
-    reason::Reason,
-    rules::{Profile, Rules},
+    field::{Field, Kind},
+    rule::{Bound, Rule},
+    rules::Rules,
+    table::TABLE,
     value,
 };
-
-const COUNTY: &str = "must be a FIPS 5-digit county code";
-const STATE: &str = "must be a two-character state abbreviation";
-const ZIP: &str = "must be a valid ZIP. 5 digit or 5 digit + 4 are acceptable";
 
 /// When a null cell is an error in this file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,9 +23,11 @@ enum Nulls {
     RefusedUnlessRefusal,
 }
 
-/// What a cell that is not null is held to in this file.
+/// What a cell that is not null is held to in this file. Dates that are compared are looked at once
+/// for all their rules.
 #[derive(Clone, Copy)]
 enum Test {
+    Free,
     Plain(Rule),
     AdminDate,
     RecipDob,
@@ -55,6 +54,7 @@ pub(super) struct Bounds {
 }
 
 /// What the tests of one cell need to know of others in its row.
+#[derive(Clone, Copy)]
 pub(super) struct Facts {
     /// `vax_refusal` is `NO`.
     pub(super) vaccinated: bool,
@@ -64,65 +64,69 @@ pub(super) struct Facts {
 
 impl Column {
     pub(super) fn new(field: Option<Field>, rules: &Rules, kind: RowKind) -> Self {
-        let Some(known) = field else {
-            return Self {
-                field,
-                nulls: Nulls::Accepted,
-                coded: false,
-                test: Test::Plain(Rule::Free),
-            };
-        };
-        Self {
-            field,
-            nulls: Nulls::of(known, rules.profile, kind),
-            coded: known.kind() == Kind::Coded,
-            test: Test::of(known, rules.profile, kind),
+        let entries = TABLE.iter().filter(|entry| entry.holds(rules.profile, kind));
+        let of_field = entries.filter(|entry| Some(entry.field) == field);
+        let coded = field.is_some_and(|field| field.kind() == Kind::Coded);
+        let mut column = Self { field, nulls: Nulls::Accepted, coded, test: Test::Free };
+        of_field.for_each(|entry| column.hold(entry.rule));
+        column
+    }
+
+    fn hold(&mut self, rule: Rule) {
+        use Rule::{County, Date, Length, Number, NumberOrUnk, OneOf, SixDigits, State, Zip};
+        match rule {
+            Rule::NotNull => self.nulls = Nulls::Refused,
+            Rule::NotNullUnlessRefusal => self.nulls = Nulls::RefusedUnlessRefusal,
+            Rule::NotTooEarly | Rule::NotAfterSubmission => self.test = Test::AdminDate,
+            Rule::BornBefore => self.test = Test::RecipDob,
+            Length(_) | Date | OneOf(_) | County | State | Zip | Number | SixDigits
+            | NumberOrUnk => self.test = Test::Plain(rule),
+            // Those of `strict` are not looked at by columns.
+            _ => {}
         }
     }
 
-    /// The first defect of a cell.
+    /// Whether a cell keeps every rule.
     #[inline]
-    pub(super) fn fault(&self, cell: &[u8], facts: &Facts, bounds: &Bounds) -> Option<Reason> {
+    pub(super) fn takes(&self, cell: &[u8], facts: Facts, bounds: &Bounds) -> bool {
         if cell.is_empty() {
-            let refused = match self.nulls {
-                Nulls::Accepted => false,
-                Nulls::Refused => true,
-                Nulls::RefusedUnlessRefusal => facts.vaccinated,
+            return match self.nulls {
+                Nulls::Accepted => true,
+                Nulls::Refused => false,
+                Nulls::RefusedUnlessRefusal => !facts.vaccinated,
             };
-            return refused.then_some(Reason::Null);
         }
         let value = if self.coded { trim_spaces(cell) } else { cell };
         match self.test {
-            Test::Plain(rule) => plain_fault(rule, value, bounds.admin_type_max),
-            Test::AdminDate => bounds.admin_date_fault(facts.admin_date),
-            Test::RecipDob => dob_fault(value, facts.admin_date),
+            Test::Free => true,
+            Test::Plain(rule) => keeps(rule, value, bounds.admin_type_max),
+            Test::AdminDate => bounds.admin_date_fault(facts.admin_date).is_none(),
+            Test::RecipDob => dob_fault(value, facts.admin_date).is_none(),
         }
     }
-}
 
-impl Nulls {
-    fn of(field: Field, profile: Profile, kind: RowKind) -> Self {
-        match (kind, field.null()) {
-            (RowKind::Delete, _) if field == Field::VaxEventId => Self::Refused,
-            (RowKind::Delete, _) | (_, Null::Accepted) => Self::Accepted,
-            (_, Null::Refused) => Self::Refused,
-            (_, Null::RefusedUnlessRefusal) => Self::RefusedUnlessRefusal,
-            (_, Null::RefusedIn2020) => match profile {
-                Profile::Dch2020 => Self::Refused,
-                Profile::Dch2021 => Self::Accepted,
-            },
-        }
-    }
-}
-
-impl Test {
-    /// Dates are compared since 2021, and never in a delete.
-    fn of(field: Field, profile: Profile, kind: RowKind) -> Self {
-        match (kind, profile, field) {
-            (RowKind::Full, Profile::Dch2021, Field::AdminDate) => Self::AdminDate,
-            (RowKind::Full, Profile::Dch2021, Field::RecipDob) => Self::RecipDob,
-            _ => Self::Plain(field.rule()),
-        }
+    /// The first rule that a cell breaks which is not taken, and what its text needs.
+    #[cold]
+    pub(super) fn fault(
+        &self,
+        cell: &[u8],
+        facts: Facts,
+        bounds: &Bounds,
+    ) -> Option<(Rule, Bound)> {
+        let rule = match (self.nulls, self.test) {
+            (Nulls::RefusedUnlessRefusal, _) if cell.is_empty() => Rule::NotNullUnlessRefusal,
+            _ if cell.is_empty() => Rule::NotNull,
+            (_, Test::Free) => return None,
+            (_, Test::Plain(rule)) => rule,
+            (_, Test::AdminDate) => bounds.admin_date_fault(facts.admin_date)?,
+            (_, Test::RecipDob) => dob_fault(cell, facts.admin_date)?,
+        };
+        let bound = match rule {
+            Rule::NumberOrUnk => Bound::Number(bounds.admin_type_max),
+            Rule::NotTooEarly => Bound::Day(bounds.before_first),
+            _ => Bound::None,
+        };
+        Some((rule, bound))
     }
 }
 
@@ -140,35 +144,33 @@ impl Bounds {
     }
 
     /// `date` is `None` where the cell is not a date.
-    fn admin_date_fault(&self, date: Option<PartialDate>) -> Option<Reason> {
-        let Some(date) = date else { return Some(Reason::Date) };
+    fn admin_date_fault(&self, date: Option<PartialDate>) -> Option<Rule> {
+        let Some(date) = date else { return Some(Rule::Date) };
         if date.compare(self.first) == Ordering::Less {
-            return Some(Reason::TooEarly(self.before_first));
+            return Some(Rule::NotTooEarly);
         }
-        (date.compare(self.last) == Ordering::Greater).then_some(Reason::AfterSubmission)
+        (date.compare(self.last) == Ordering::Greater).then_some(Rule::NotAfterSubmission)
     }
 }
 
-fn plain_fault(rule: Rule, value: &[u8], admin_type_max: u32) -> Option<Reason> {
-    let (good, reason) = match rule {
-        Rule::Free => return None,
-        Rule::Length(max) => (value::fits(value, max), Reason::Length(max)),
-        Rule::Date => (PartialDate::parse(value).is_some(), Reason::Date),
-        Rule::OneOf(codes) => (value::is_one_of(value, codes), Reason::Value(codes.text)),
-        Rule::County => (value::is_digits(value, 5), Reason::Format(COUNTY)),
-        Rule::State => (value::is_state(value), Reason::Format(STATE)),
-        Rule::Zip => (value::is_zip(value), Reason::Format(ZIP)),
-        Rule::Number => (value::is_number(value), Reason::Format("must be a number")),
-        Rule::SixDigits => (value::is_digits(value, 6), Reason::Format("must be six digits")),
-        Rule::AdminType => {
-            (value::is_admin_type(value, admin_type_max), Reason::AdminType(admin_type_max))
-        }
-    };
-    (!good).then_some(reason)
+/// Whether a value has the form that the rule asks for.
+fn keeps(rule: Rule, value: &[u8], admin_type_max: u32) -> bool {
+    match rule {
+        Rule::Length(max) => value::fits(value, max),
+        Rule::Date => PartialDate::parse(value).is_some(),
+        Rule::OneOf(codes) => value::is_one_of(value, codes),
+        Rule::County => value::is_digits(value, 5),
+        Rule::State => value::is_state(value),
+        Rule::Zip => value::is_zip(value),
+        Rule::Number => value::is_number(value),
+        Rule::SixDigits => value::is_digits(value, 6),
+        Rule::NumberOrUnk => value::is_admin_type(value, admin_type_max),
+        _ => true,
+    }
 }
 
-fn dob_fault(value: &[u8], admin_date: Option<PartialDate>) -> Option<Reason> {
-    let Some(born) = PartialDate::parse(value) else { return Some(Reason::Date) };
+fn dob_fault(value: &[u8], admin_date: Option<PartialDate>) -> Option<Rule> {
+    let Some(born) = PartialDate::parse(value) else { return Some(Rule::Date) };
     let after = admin_date.is_some_and(|date| born.compare(date) == Ordering::Greater);
-    after.then_some(Reason::BornAfter)
+    after.then_some(Rule::BornBefore)
 }

@@ -30,6 +30,11 @@ impl PartialDate {
         (year > 0).then_some(Self { year, month, day })
     }
 
+    /// Whether the day is known.
+    pub(super) fn has_day(self) -> bool {
+        self.day.is_some()
+    }
+
     /// Orders two dates, by month where the day of one of them is not known.
     pub(super) fn compare(self, other: Self) -> Ordering {
         let months = (self.year, self.month).cmp(&(other.year, other.month));

@@ -9,11 +9,13 @@ pub enum Profile {
     Dch2020,
     /// That list with the additions and relaxations seen in 2021.
     Dch2021,
+    /// The rules of the validator that the CDC offered to senders.
+    Strict,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 2] = [Self::Dch2020, Self::Dch2021];
+    pub const ALL: [Self; 3] = [Self::Dch2020, Self::Dch2021, Self::Strict];
 
     /// Its name in the configuration.
     #[must_use]
@@ -21,14 +23,16 @@ impl Profile {
         match self {
             Self::Dch2020 => "dch-2020",
             Self::Dch2021 => "dch-2021",
+            Self::Strict => "strict",
         }
     }
 
-    /// The greatest `admin_type` where the configuration names none.
+    /// The greatest `admin_type` where the configuration names none. `strict` has a list of its own
+    /// and asks for no bound.
     #[must_use]
     pub fn admin_type_max(self) -> u32 {
         match self {
-            Self::Dch2020 => 28,
+            Self::Dch2020 | Self::Strict => 28,
             Self::Dch2021 => 42,
         }
     }
@@ -41,7 +45,7 @@ pub struct Rules {
     pub profile: Profile,
     /// First `admin_date` that is accepted (`dch-2021`).
     pub admin_date_min: Date,
-    /// Greatest number accepted as `admin_type`.
+    /// Greatest number accepted as `admin_type` (`dch-2020`, `dch-2021`).
     pub admin_type_max: u32,
     /// UTC day on which the file was received.
     pub submission_date: Date,

@@ -1,8 +1,11 @@
+mod document;
 mod files;
 mod header;
 mod properties;
 mod rows;
 mod rules;
+mod strict;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +29,11 @@ pub(super) fn dch_2021() -> Rules {
     Rules { profile: Profile::Dch2021, admin_type_max: 42, ..dch_2020() }
 }
 
+/// `strict`, with the day of the two dates above.
+pub(super) fn strict() -> Rules {
+    Rules { profile: Profile::Strict, ..dch_2020() }
+}
+
 /// The canonical header.
 pub(super) fn canonical() -> Header {
     Header::parse(canonical_header().as_bytes(), Need::All).unwrap()
@@ -34,7 +42,7 @@ pub(super) fn canonical() -> Header {
 /// `field: text` of each error of the row.
 pub(super) fn errors_of(rules: &Rules, header: &Header, kind: RowKind, row: &[u8]) -> Vec<String> {
     let mut errors = Vec::new();
-    Checker::new(rules, header, kind).check(row, &mut errors);
+    Checker::new(rules, header, kind).check(2, row, &mut errors);
     errors.iter().map(|e| format!("{}: {}", e.field_name(), e.reason)).collect()
 }
 

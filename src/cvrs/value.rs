@@ -1,6 +1,96 @@
 //! The forms that values have.
 
-use super::field::Codes;
+/// A closed set of codes with the text that lists them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Codes {
+    /// The codes, in upper case.
+    pub values: &'static [&'static str],
+    /// What a value outside the set is told.
+    pub text: &'static str,
+}
+
+pub(super) static EXT_TYPE: Codes =
+    Codes { values: &["D", "I", "P"], text: "must be one of [D, I, P]" };
+pub(super) static SEX: Codes = Codes { values: &["F", "M", "U"], text: "must be one of [F, M, U]" };
+pub(super) static RACE: Codes = Codes {
+    values: &["1002-5", "2028-9", "2054-5", "2076-8", "2106-3", "2131-1", "UNK", "POL"],
+    text: "must be one of [1002-5, 2028-9, 2054-5, 2076-8, 2106-3, 2131-1, UNK, POL]",
+};
+pub(super) static ETHNICITY: Codes = Codes {
+    values: &["2135-2", "2186-5", "UNK", "POL"],
+    text: "must be one of [2135-2, 2186-5, UNK, POL]",
+};
+// The text's double spaces are the published ones.
+pub(super) static SITE: Codes = Codes {
+    values: &["LT", "LA", "LD", "LG", "LVL", "LLFA", "RT", "RA", "RD", "RG", "RVL", "RLFA"],
+    text: "must be one of [LT,  LA,  LD,  LG,  LVL,  LLFA,  RT,  RA,  RD,  RG,  RVL,  RLFA]",
+};
+pub(super) static DOSE: Codes = Codes {
+    values: &["1", "2", "3", "4", "5", "6", "INV", "UNK"],
+    text: r#"must be [1-6], "INV", or "UNK""#,
+};
+pub(super) static YES_NO_UNK: Codes =
+    Codes { values: &["YES", "NO", "UNK"], text: "must be one of [YES, NO, UNK]" };
+pub(super) static YES_NO: Codes =
+    Codes { values: &["YES", "NO"], text: "must be one of [YES, NO]" };
+
+/// A form that the profile `strict` names by a regular expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// No white space at all.
+    NoSpace,
+    /// `D`, `P` or `I`.
+    ExtType,
+    /// Five digits, or five digits, a hyphen and four digits.
+    Zip,
+    /// The same; its regular expression also takes nothing.
+    ZipOrNothing,
+    /// Begins with something other than white space.
+    StartsFilled,
+    /// At most six digits and ASCII letters.
+    Pin,
+}
+
+impl Pattern {
+    /// The regular expression, as texts name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSpace => r"^\S+$",
+            Self::ExtType => "^(D|P|I)$",
+            Self::Zip => r"\d{5}(-\d{4})?",
+            Self::ZipOrNothing => r"^(\d{5}(-\d{4})?)?$",
+            Self::StartsFilled => r"^\S+.*$",
+            Self::Pin => "^([0-9A-Za-z]{0,6})$",
+        }
+    }
+
+    /// Whether the value, which is not null, has the form.
+    pub(super) fn fits(self, value: &[u8]) -> bool {
+        match self {
+            Self::NoSpace => !value.iter().any(|byte| is_white(*byte)),
+            Self::ExtType => is_one_of(value, &EXT_TYPE),
+            Self::Zip | Self::ZipOrNothing => is_zip(value),
+            Self::StartsFilled => {
+                value.first().is_some_and(|byte| !is_white(*byte)) && !value.contains(&b'\r')
+            }
+            Self::Pin => value.len() <= 6 && value.iter().all(u8::is_ascii_alphanumeric),
+        }
+    }
+}
+
+/// What `\s` stands for: ASCII white space with the vertical tab.
+fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// Whether it is spelt as month, day and year with slashes.
+pub(super) fn is_american_date(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b'/');
+    let mut next = |lengths: std::ops::RangeInclusive<usize>| {
+        parts.next().is_some_and(|part| lengths.contains(&part.len()) && is_number(part))
+    };
+    next(1..=2) && next(1..=2) && next(2..=4) && parts.next().is_none()
+}
 
 /// Whether it is one of the codes, in any case.
 pub(super) fn is_one_of(value: &[u8], codes: &Codes) -> bool {

@@ -499,6 +499,7 @@ fn rules(config: &config::Validation, received_us: i64) -> Rules {
     let profile = match config.profile {
         config::ProfileName::Dch2020 => Profile::Dch2020,
         config::ProfileName::Dch2021 => Profile::Dch2021,
+        config::ProfileName::Strict => Profile::Strict,
     };
     Rules {
         profile,

@@ -36,8 +36,8 @@ pub(super) struct Entry<'a> {
     recip_id: &'a str,
     /// The column of a validation error; empty where the whole row or file is meant.
     field: &'a str,
-    /// Stable code.
-    #[schema(pattern = "^CVRS-[A-Z0-9-]+$")]
+    /// Stable code: one of ours, or under the profile `strict` one of its validator's.
+    #[schema(pattern = "^[A-Z][A-Z0-9-]+$")]
     code: &'a str,
     /// The same as a sentence.
     message: &'a str,

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config,
+    cvrs::Profile,
     domain::{
         Applied, Ending, EventKind, Job, MediaType, Operation, Outcome, Payload, Storage,
         StorageSet, Submitted, Tenant, testing,
@@ -145,6 +146,11 @@ impl Task {
 
     pub(super) fn touching(self, storages: StorageSet) -> Self {
         self.job.borrow_mut().spec.storages = storages;
+        self
+    }
+
+    pub(super) fn under(self, profile: Profile) -> Self {
+        self.job.borrow_mut().spec.rules.profile = profile;
         self
     }
 

@@ -114,6 +114,11 @@ impl Text {
         self.line += 1;
     }
 
+    /// Any bytes instead.
+    pub(super) fn replace(&mut self, bytes: &[u8]) {
+        self.bytes = bytes.to_vec();
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -113,7 +113,7 @@ impl Sample {
 fn write_races(row: &mut Row<'_>, random: &mut Random) {
     let first = random.pick(&RACES);
     let second = random.pick(&RACES);
-    let both = random.below(12) == 0 && first != second;
+    let both = random.below(12) == 0 && first != second && second != "UNK";
     row.text(first);
     row.text(if both { second } else { "" });
     row.texts(&[""; 4]);

@@ -245,7 +245,8 @@ pub(super) const SITES: [&str; 4] = ["LD", "RD", "LA", "RA"];
 pub(super) const VACCINES: [Vaccine; 3] = [
     Vaccine { cvx: "207", ndc: "80777-273-10", mvx: "MOD", lot: "011J", doses: 2 },
     Vaccine { cvx: "208", ndc: "59267-1000-1", mvx: "PFR", lot: "EN", doses: 2 },
-    Vaccine { cvx: "212", ndc: "59676-580-05", mvx: "JSN", lot: "18", doses: 1 },
+    // Not told which, as in a record of somebody's word.
+    Vaccine { cvx: "213", ndc: "", mvx: "UNK", lot: "18", doses: 1 },
 ];
 
 pub(super) const ORGS: [Org; 12] = [

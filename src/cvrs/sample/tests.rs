@@ -5,7 +5,7 @@ use flate2::{Compression, write::DeflateEncoder};
 use super::{pools::CITIES, *};
 use crate::cvrs::{
     Field, Header, Need, RowKind,
-    tests::{canonical, dch_2020, dch_2021, errors_of, shared},
+    tests::{canonical, dch_2020, dch_2021, errors_of, shared, strict},
 };
 
 const MODELS: [Model; 3] = [Model::Redacted, Model::Identified, Model::Pprl];
@@ -29,7 +29,7 @@ fn rows_are_valid_under_every_profile_as_records_and_as_deletes() {
         let sample = Sample::new(3, model);
         let header = Header::parse(sample.header_line().as_bytes(), Need::All).unwrap();
         for row in lines(&rows(sample, 500)) {
-            for rules in [dch_2020(), dch_2021()] {
+            for rules in [dch_2020(), dch_2021(), strict()] {
                 for kind in [RowKind::Full, RowKind::Delete] {
                     assert_eq!(errors_of(&rules, &header, kind, row), [""; 0]);
                 }
@@ -44,9 +44,9 @@ fn bytes_never_change() {
     assert_eq!(
         digests,
         [
-            "861575340381a77fb57c82bd4d73157a51a503093a4cd50ce9a3143b93b9bae2",
-            "8af93c43d15341a002712b9172cbc6eba3682269dd28a1e4160e1d6e591a83f3",
-            "3f93ab1da016d0737c7f2295610b6c61bc7fbcd3bbb4ed33fe5beb5e01102eaf",
+            "7788d97e1fe9ba7abdc848c6a2c1ffb6aaa015d01ecbf0dc6ad0d915833d033e",
+            "b047fc7a360cf20f67a36ad90080c44209ef54555cc09ca17e7f8526df4f496f",
+            "d8145e8f5a5271552f2c973b571a4cdfe2345b3a9fae55e4781e5216e03cd977",
         ]
     );
 }

@@ -11,7 +11,7 @@ fn report(rules: &Rules, kind: RowKind, need: Need, file: &[u8]) -> Vec<String> 
     let mut report = Vec::new();
     for (line, number) in lines.zip(2..).filter(|(line, _)| !is_empty_line(line)) {
         let mut errors = Vec::new();
-        checker.check(line, &mut errors);
+        checker.check(number, line, &mut errors);
         let (mut event, mut recip) = (String::new(), String::new());
         id_text(header.event_id(line), &mut event);
         id_text(header.recip_id(line), &mut recip);

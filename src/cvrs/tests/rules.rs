@@ -1,92 +1,8 @@
-use std::{collections::BTreeSet, fs};
+use std::fs;
 
 use super::*;
 
 const DATE_TEXT: &str = r#"invalid date format, expected: "YYYY-MM-DD" or "YYYY-MM""#;
-
-/// The text of a column's rule for values under `dch-2020`; `None` where it has none.
-fn text_of(field: Field) -> Option<String> {
-    let text = match field.rule() {
-        Rule::Free => return None,
-        Rule::Length(max) => return Some(format!("maximum length is {max}")),
-        Rule::Date => DATE_TEXT,
-        Rule::OneOf(codes) => codes.text,
-        Rule::County => "must be a FIPS 5-digit county code",
-        Rule::State => "must be a two-character state abbreviation",
-        Rule::Zip => "must be a valid ZIP. 5 digit or 5 digit + 4 are acceptable",
-        Rule::Number => "must be a number",
-        Rule::SixDigits => "must be six digits",
-        Rule::AdminType => r#"must be [1-28] or "UNK""#,
-    };
-    Some(text.to_owned())
-}
-
-/// A value that just breaks the rule, and one that just passes.
-fn edge_of(rule: Rule) -> (String, String) {
-    let (bad, good) = match rule {
-        Rule::Free => ("", "anything"),
-        Rule::Length(max) => return ("é".repeat(max + 1), "é".repeat(max)),
-        Rule::Date => ("2021-02-29", "2021-02"),
-        Rule::OneOf(codes) => ("7", *codes.values.last().unwrap()),
-        Rule::County => ("2600", "26001"),
-        Rule::State => ("M1", "mi"),
-        Rule::Zip => ("48877-123", "48877-1234"),
-        Rule::Number => ("2O8", "208"),
-        Rule::SixDigits => ("12345", "012345"),
-        Rule::AdminType => ("29", "28"),
-    };
-    (bad.to_owned(), good.to_owned())
-}
-
-#[test]
-fn each_rule_of_the_table_gives_its_text_and_just_that() {
-    for field in Field::ALL {
-        let null = match field.null() {
-            Null::Accepted => vec![],
-            _ => vec![format!("{}: must not be null", field.name())],
-        };
-        assert_eq!(full(&dch_2020(), &row(&[(field, "")])), null);
-        let Some(text) = text_of(field) else { continue };
-        let (bad, good) = edge_of(field.rule());
-        let expected = format!("{}: {text}", field.name());
-        assert_eq!(full(&dch_2020(), &row(&[(field, &bad)])), [expected]);
-        assert_eq!(full(&dch_2020(), &row(&[(field, &good)])), [""; 0], "{}", field.name());
-    }
-}
-
-#[test]
-fn the_table_has_the_published_rules_and_no_other() {
-    let Some(path) = shared("spec/dch-field-errors.tsv") else { return };
-    let published = fs::read_to_string(path).unwrap();
-    let published: Vec<_> =
-        published.lines().skip(1).map(|l| tsv_cells(l)[..2].join(": ")).collect();
-    assert_eq!(published.len(), 70);
-    let published: BTreeSet<_> = published.into_iter().collect();
-    let mut ours = BTreeSet::new();
-    for field in Field::ALL {
-        if field.null() != Null::Accepted {
-            ours.insert(format!("{}: must not be null", field.name()));
-        }
-        ours.extend(text_of(field).map(|text| format!("{}: {text}", field.name())));
-    }
-    assert_eq!(ours, published);
-}
-
-#[test]
-fn each_published_rule_is_broken_and_kept_by_a_row() {
-    let Some(path) = shared("spec/dch-field-errors.tsv") else { return };
-    for line in fs::read_to_string(path).unwrap().lines().skip(1) {
-        let cells = tsv_cells(line);
-        let field = Field::from_name(&cells[0]).unwrap();
-        let (bad, good) = match cells[1].as_str() {
-            "must not be null" => (String::new(), text_from(&row(&[]), field)),
-            _ => edge_of(field.rule()),
-        };
-        let expected = format!("{}: {}", cells[0], cells[1]);
-        assert_eq!(full(&dch_2020(), &row(&[(field, &bad)])), [expected]);
-        assert_eq!(full(&dch_2020(), &row(&[(field, &good)])), [""; 0], "{line}");
-    }
-}
 
 #[test]
 fn columns_and_types_are_the_published_ones() {
@@ -231,31 +147,8 @@ fn an_expiration_may_be_anything() {
     assert_eq!(full(&dch_2021(), &row(&[(Field::VaxExpiration, "next year")])), [""; 0]);
 }
 
-#[test]
-fn codes_of_reasons_are_listed_and_unique() {
-    let reasons = [
-        Reason::Null,
-        Reason::Length(1),
-        Reason::Format(""),
-        Reason::Value(""),
-        Reason::Date,
-        Reason::AfterSubmission,
-        Reason::Cells(1),
-        Reason::Utf8,
-    ];
-    assert_eq!(reasons.map(Reason::code), Reason::CODES);
-    let all: BTreeSet<_> = Reason::CODES.into_iter().chain(Miss::ALL.map(Miss::code)).collect();
-    assert_eq!(all.len(), 11);
-    assert_eq!(Reason::AdminType(1).code(), Reason::Value("").code());
-    assert_eq!(Reason::TooEarly(date(2020, 1, 1)).code(), Reason::BornAfter.code());
-}
-
-fn text_from(row: &[u8], field: Field) -> String {
-    String::from_utf8(canonical().cell(row, field).to_vec()).unwrap()
-}
-
 /// The cells of a line of the published tables, which quote cells that hold quotes.
-fn tsv_cells(line: &str) -> Vec<String> {
+pub(super) fn tsv_cells(line: &str) -> Vec<String> {
     let unquoted = |cell: &str| match cell.strip_prefix('"').and_then(|c| c.strip_suffix('"')) {
         Some(inner) => inner.replace("\"\"", "\""),
         None => cell.to_owned(),

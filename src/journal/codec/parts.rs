@@ -78,6 +78,7 @@ fn rules_to_proto(rules: &Rules) -> storage::Rules {
         profile: match rules.profile {
             Profile::Dch2020 => 1,
             Profile::Dch2021 => 2,
+            Profile::Strict => 3,
         },
         admin_date_min: date::to_days(rules.admin_date_min),
         admin_type_max: rules.admin_type_max,
@@ -92,6 +93,7 @@ fn rules_from_proto(message: storage::Rules) -> Result<Rules, Fault> {
         profile: match message.profile {
             1 => Profile::Dch2020,
             2 => Profile::Dch2021,
+            3 => Profile::Strict,
             _ => return Err("its profile is unknown".into()),
         },
         admin_date_min: date(message.admin_date_min)?,

@@ -264,7 +264,7 @@ fn unknown_numbers_and_missing_parts_are_refused() {
         ("operation", |j| spec(j).operation = 0),
         ("storage", |j| spec(j).storages = 4),
         ("media type", |j| spec(j).media_type = 3),
-        ("profile", |j| spec(j).rules.as_mut().unwrap().profile = 3),
+        ("profile", |j| spec(j).rules.as_mut().unwrap().profile = 4),
         ("date", |j| spec(j).rules.as_mut().unwrap().admin_date_min = i32::MAX),
         ("rules", |j| spec(j).rules = None),
         ("tenant", |j| spec(j).tenant = "a b".to_owned()),
