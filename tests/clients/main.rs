@@ -18,6 +18,7 @@ mod support;
 mod broken_off;
 mod curl;
 mod python;
+mod quick_start;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,10 +1,14 @@
 //! Starting the real binary and talking to it.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test target uses its own part")]
 
+pub mod clients;
 pub mod files;
+pub mod http;
 pub mod jobs;
 pub mod model;
+pub mod rows;
+pub mod zips;
 
 use std::{
     path::{Path, PathBuf},
@@ -50,6 +54,11 @@ pub fn ready(dir: &Path, mut child: Child) -> Daemon {
     Daemon { child, dir: dir.to_owned(), grpc, rest, admin }
 }
 
+/// The program under test: the one that was built with the tests, or `CVRSD_BIN`.
+pub fn program() -> PathBuf {
+    std::env::var_os("CVRSD_BIN").map_or(env!("CARGO_BIN_EXE_cvrsd").into(), PathBuf::from)
+}
+
 /// Starts the daemon without waiting for anything.
 pub fn spawn(dir: &Path, env: &[(&str, &str)]) -> Child {
     command(dir, &[], env).spawn().unwrap()
@@ -58,7 +67,7 @@ pub fn spawn(dir: &Path, env: &[(&str, &str)]) -> Child {
 /// The daemon's command line and environment.
 pub fn command(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Command {
     let listen = "127.0.0.1:0";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
+    let mut command = Command::new(program());
     command
         .arg("serve")
         .args(args)
