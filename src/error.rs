@@ -137,6 +137,8 @@ codes! {
     TokenExpired = "CVRS-TOKEN-EXPIRED", Unauthenticated;
     /// The client id is unknown or the secret is wrong.
     ClientUnknown = "CVRS-CLIENT-UNKNOWN", Unauthenticated;
+    /// Authentication is off, and a page of another origin sends the request.
+    Origin = "CVRS-ORIGIN", Forbidden;
     /// The client or its token does not have the scope.
     Scope = "CVRS-SCOPE", Forbidden;
     /// The client may not act on behalf of that other one.

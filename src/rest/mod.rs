@@ -11,6 +11,7 @@ mod inline;
 mod job;
 mod list;
 mod openapi;
+mod origin;
 mod problem;
 mod request;
 mod routes;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{HeaderValue, Method, Uri, header},
-    middleware::map_response,
+    middleware::{from_fn_with_state, map_response},
     response::Response,
 };
 use tokio::sync::Semaphore;
@@ -13,7 +13,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    BATCH, JOBS, batch, docs, errors, events, job, list, openapi, problem::Problem, submit, token,
+    BATCH, JOBS, batch, docs, errors, events, job, list, openapi, origin, problem::Problem, submit,
+    token,
 };
 use crate::{
     auth::Authenticator,
@@ -42,6 +43,7 @@ pub(super) fn router(face: Face) -> Result<Router, Error> {
         .merge(docs::router(openapi::json(&document)?))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(face.clone(), origin::own))
         .layer(map_response(private))
         .with_state(face);
     Ok(router)

@@ -330,3 +330,22 @@ async fn links_lead_through_the_whole_list() {
     }
     assert_eq!(sizes, [2, 2, 1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_tokens_the_page_of_another_site_changes_and_reads_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let body = files::text(1, 0..1);
+    for origin in ["https://elsewhere.example", "null"] {
+        let request = Client::new().post(daemon.url(JOBS)).header("origin", origin);
+        let request = request.header("content-type", "text/plain").body(body.clone());
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert!(response.text().await.unwrap().contains("CVRS-ORIGIN"));
+    }
+    let own = Client::new().post(daemon.url(JOBS)).header("origin", daemon.url(""));
+    let own = own.header("content-type", "text/plain").body(body).send().await.unwrap();
+    assert_eq!(own.status(), StatusCode::ACCEPTED);
+    let list: Value = reqwest::get(daemon.url(JOBS)).await.unwrap().json().await.unwrap();
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+}

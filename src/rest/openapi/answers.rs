@@ -70,6 +70,7 @@ const ALL: &[Code] = &[
     Code::TokenInvalid,
     Code::TokenExpired,
     Code::Scope,
+    Code::Origin,
     Code::QuotaRequests,
     Code::Internal,
 ];
