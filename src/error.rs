@@ -141,7 +141,7 @@ codes! {
     Origin = "CVRS-ORIGIN", Forbidden;
     /// The client or its token does not have the scope.
     Scope = "CVRS-SCOPE", Forbidden;
-    /// The client may not act on behalf of that other one.
+    /// The client may not act on behalf of that other one, or has no storage in common with it.
     OnBehalf = "CVRS-ON-BEHALF", Forbidden;
     /// The body of a token request is not what is asked for.
     TokenRequest = "CVRS-TOKEN-REQUEST", Invalid;

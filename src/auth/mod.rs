@@ -205,9 +205,14 @@ impl Tokens {
         self.rates.take(id, client.quota.requests_per_s, Instant::now())?;
         let mut granted = client.scopes;
         if let Some(other) = &request.on_behalf_of {
+            let refused = |text| Error::new(Code::OnBehalf, text);
             let target = clients.get(other).filter(|_| client.acts_for(other));
-            let refused = "the client may not act on behalf of that one";
-            granted = granted.and(target.ok_or(Error::new(Code::OnBehalf, refused))?.scopes);
+            let target =
+                target.ok_or_else(|| refused("the client may not act on behalf of that one"))?;
+            if client.storages.and(target.storages).is_empty() {
+                return Err(refused("the client has no storage in common with that one"));
+            }
+            granted = granted.and(target.scopes);
         }
         if let Some(scope) = request.scopes.without(granted).iter().next() {
             return Err(Error::new(Code::Scope, format!("the scope {scope} is not granted")));
@@ -245,19 +250,24 @@ fn bare(sent: Option<&str>) -> Result<&str, Error> {
     Ok(token)
 }
 
-/// Who the claims are about, as configured now; `None` where that is nobody any more.
+/// Who the claims are about, as configured now; `None` where that is nobody any more. On behalf of
+/// another, a client does what both may do: acting never widens what either has.
 fn principal(clients: &Clients, claims: &Claims) -> Option<Principal> {
     let client = clients.get(&claims.sub).filter(|c| c.fingerprint() == claims.fp)?;
     let target: &Client = match &claims.on_behalf_of {
         Some(other) => clients.get(other).filter(|_| client.acts_for(other))?,
         None => client,
     };
+    let storages = client.storages.and(target.storages);
+    if storages.is_empty() {
+        return None;
+    }
     let scopes: ScopeSet = claims.scopes.iter().filter_map(|s| Scope::from_name(s)).collect();
     Some(Principal {
         client: claims.sub.clone(),
         tenant: target.tenant.clone(),
-        storages: target.storages,
-        validate_only: target.validate_only,
+        storages,
+        validate_only: client.validate_only || target.validate_only,
         scopes: scopes.and(client.scopes).and(target.scopes),
         quota: client.quota,
     })

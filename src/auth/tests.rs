@@ -112,7 +112,7 @@ async fn what_a_client_has_not_is_not_issued() {
 }
 
 #[tokio::test]
-async fn on_behalf_of_another_its_tenant_storages_and_mode_count() {
+async fn on_behalf_of_another_its_tenant_counts_and_what_it_may_not_do() {
     let bench = bench(|_| {});
     let asked = request("a", Some("b"), &[Scope::Delete]);
     let token = bench.authenticator.issue(&asked).await.unwrap().token;
@@ -123,6 +123,47 @@ async fn on_behalf_of_another_its_tenant_storages_and_mode_count() {
         assert_eq!(caller.storages, StorageSet::from_iter([Storage::Redacted]));
         assert_eq!(caller.scopes, ScopeSet::from_iter([Scope::Delete]));
         assert!(caller.validate_only);
+    }
+}
+
+#[tokio::test]
+async fn acting_for_another_never_widens_what_either_may_touch() {
+    const BOTH: &[&str] = &["NON_REDACTED_DB", "REDACTED_DB"];
+    const FULL: &[&str] = &["NON_REDACTED_DB"];
+    const REDACTED: &[&str] = &["REDACTED_DB"];
+    let names = |given: &[&str]| given.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    for (own, theirs, common) in [
+        (BOTH, BOTH, BOTH),
+        (BOTH, REDACTED, REDACTED),
+        (REDACTED, BOTH, REDACTED),
+        (FULL, BOTH, FULL),
+        (FULL, FULL, FULL),
+        (FULL, REDACTED, &[]),
+        (REDACTED, FULL, &[]),
+    ] {
+        for (own_only, their_only) in [(false, false), (true, false), (false, true), (true, true)] {
+            let bench = bench(|_| {});
+            let asked = request("a", Some("b"), &[Scope::Delete]);
+            let token = bench.authenticator.issue(&asked).await.unwrap().token;
+            let mut config = bench.config.clone();
+            config.client[0].storages = names(own);
+            config.client[1].storages = names(theirs);
+            config.client[0].validate_only = own_only;
+            config.client[1].validate_only = their_only;
+            bench.authenticator.reload(&config).unwrap();
+            let issued = bench.authenticator.issue(&asked).await;
+            if common.is_empty() {
+                assert_eq!(issued.unwrap_err().code, Code::OnBehalf);
+                assert_eq!(bench.let_in(&token), Err(Code::TokenInvalid));
+                continue;
+            }
+            for token in [token, issued.unwrap().token] {
+                let caller = bench.let_in(&token).unwrap();
+                let found: Vec<_> = caller.storages.iter().map(Storage::as_str).collect();
+                assert_eq!(found, common, "{own:?} {theirs:?}");
+                assert_eq!(caller.validate_only, own_only || their_only);
+            }
+        }
     }
 }
 

@@ -78,6 +78,12 @@ impl StorageSet {
         self.0 |= storage.bit();
     }
 
+    /// The storages that are in both sets.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether none is in the set.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -38,6 +38,30 @@ async fn a_job_on_behalf_of_another_is_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn acting_for_a_client_that_may_do_more_widens_nothing() {
+    let redacted = "storages = [\"REDACTED_DB\"]\nact_for = [\"A\", \"F\"]";
+    let more = client("R", "TR", redacted)
+        + &client("CHECK", "TC", "validate_only = true\nact_for = [\"A\"]")
+        + &client("F", "TF", "storages = [\"NON_REDACTED_DB\"]");
+    let bench = Bench::new(&more);
+    let behalf = async |client: &str, other: &str| {
+        let mut body = asked(client, ALL);
+        body["onBehalfOfClientID"] = json!(other);
+        bench.post("/v0/token/gen", body).await
+    };
+    let redacted = token_of(behalf("R", "A").await).await;
+    let job = bench.run(Method::POST, &redacted, 0..3).await;
+    let results = job["storageResult"].as_object().unwrap();
+    assert_eq!(results.keys().collect::<Vec<_>>(), ["REDACTED_DB"]);
+
+    let checking = token_of(behalf("CHECK", "A").await).await;
+    let job = bench.run(Method::DELETE, &checking, 0..3).await;
+    assert_eq!((&job["storageResult"], &job["rowsValid"]), (&json!({}), &json!(3)));
+
+    assert_eq!(problem(behalf("R", "F").await).await, refused(403, "CVRS-ON-BEHALF"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_of_a_client_touch_its_own_storages_only_and_its_tenant_sees_them() {
     let bench = Bench::new(&client("R", "TA", "storages = [\"REDACTED_DB\"]"));
     let (redacted, both) = (bench.token("R", ALL).await, bench.token("A", ALL).await);
