@@ -1,7 +1,7 @@
 //! `cvrsd.admin.v1.AdminService`: reading live records back.
 //!
 //! A caller reads the records of its own tenant in its own storages. Whatever else it names is
-//! refused in the words for what never was.
+//! refused in the words for what never was, before its scopes are looked at.
 
 use std::pin::Pin;
 
@@ -79,7 +79,7 @@ impl AdminService for Admin {
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
-        let row = if tenant == caller.tenant {
+        let row = if may_read(&caller, "GetRecord", &tenant, storage).map_err(status)? {
             records.get(tenant, storage, request.vax_event_id).await.map_err(status)?
         } else {
             None
@@ -100,7 +100,7 @@ impl AdminService for Admin {
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
-        if tenant != caller.tenant {
+        if !may_read(&caller, "ExportRecords", &tenant, storage).map_err(status)? {
             let refused = Err(status(Records::no_tenant(&tenant)));
             return Ok(Response::new(Box::pin(stream::iter([refused]))));
         }
@@ -123,10 +123,35 @@ fn storage(caller: &Principal, name: &str) -> Result<Storage, Error> {
     own.ok_or_else(|| Error::new(Code::RecordNotFound, "there is no such storage"))
 }
 
+/// Whether these rows are the caller's to read; logs that it asks for them. Another tenant's are
+/// not, and are then missing like any. Only the caller's own names are logged, as what it sends may
+/// be a value of a row.
+///
+/// # Errors
+/// `CVRS-SCOPE`.
+fn may_read(
+    caller: &Principal,
+    call: &'static str,
+    tenant: &Tenant,
+    storage: Storage,
+) -> Result<bool, Error> {
+    let own = *tenant == caller.tenant;
+    let may = if own { caller.may_export(storage) } else { Ok(()) };
+    tracing::info!(
+        call,
+        client = caller.client,
+        tenant = %caller.tenant,
+        %storage,
+        allowed = own && may.is_ok(),
+        "rows are asked for"
+    );
+    may.map(|()| own)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::StorageSet;
+    use crate::domain::{ScopeSet, StorageSet};
 
     #[test]
     fn names_that_mean_nothing_are_not_found() {
@@ -136,6 +161,21 @@ mod tests {
         assert_eq!(tenant("a b").unwrap_err().code, Code::RecordNotFound);
         assert_eq!(tenant("").unwrap_err().code, Code::RecordNotFound);
         assert_eq!(storage(&caller, "redacted").unwrap_err().code, Code::RecordNotFound);
+    }
+
+    #[test]
+    fn another_tenants_rows_are_missing_whatever_the_scopes() {
+        let other = Tenant::new("other").unwrap();
+        for scopes in [ScopeSet::ALL, ScopeSet::EMPTY] {
+            let caller = Principal { scopes, ..Principal::local() };
+            for storage in Storage::ALL {
+                let read = |tenant| may_read(&caller, "GetRecord", tenant, storage);
+                assert_eq!(read(&other), Ok(false));
+                let own = read(&Tenant::local()).map_err(|e| e.code);
+                let expected = if scopes.is_empty() { Err(Code::Scope) } else { Ok(true) };
+                assert_eq!(own, expected);
+            }
+        }
     }
 
     #[test]

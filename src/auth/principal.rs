@@ -2,7 +2,7 @@
 
 use crate::{
     config::Quota,
-    domain::{Operation, Scope, ScopeSet, StorageSet, Tenant},
+    domain::{Operation, Scope, ScopeSet, Storage, StorageSet, Tenant},
     error::{Code, Error},
 };
 
@@ -60,6 +60,20 @@ impl Principal {
         let text = "the token has none of the scopes UPLOAD, UPDATE and DELETE";
         Err(Error::new(Code::Scope, text))
     }
+
+    /// Whether it may read rows of that storage. Which storages are its own, `storages` says.
+    ///
+    /// # Errors
+    /// `CVRS-SCOPE`.
+    pub fn may_export(&self, storage: Storage) -> Result<(), Error> {
+        let needed = Scope::reading(storage);
+        if needed.iter().any(|scope| self.scopes.contains(*scope)) {
+            return Ok(());
+        }
+        let names: Vec<_> = needed.iter().map(|scope| scope.as_str()).collect();
+        let text = format!("reading rows of {storage} takes the scope {}", names.join(" or "));
+        Err(Error::new(Code::Scope, text))
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +93,26 @@ mod tests {
         let scopes = ScopeSet::from_iter([Scope::ExportRedacted, Scope::ExportNonRedacted]);
         let exporter = Principal { scopes, ..Principal::local() };
         assert_eq!(exporter.may_read().unwrap_err().code, Code::Scope);
+    }
+
+    #[test]
+    fn rows_are_read_with_the_scope_of_their_storage_or_the_wider_one() {
+        for scope in Scope::ALL {
+            let caller = Principal { scopes: ScopeSet::from_iter([scope]), ..Principal::local() };
+            let found = Storage::ALL.map(|storage| caller.may_export(storage).is_ok());
+            let expected = match scope {
+                Scope::ExportNonRedacted => [true, true],
+                Scope::ExportRedacted => [false, true],
+                _ => [false, false],
+            };
+            assert_eq!(found, expected, "{scope}");
+        }
+        let nobody = Principal { scopes: ScopeSet::EMPTY, ..Principal::local() };
+        let refused = nobody.may_export(Storage::Redacted).unwrap_err();
+        assert_eq!(refused.code, Code::Scope);
+        assert_eq!(
+            refused.message,
+            "reading rows of REDACTED_DB takes the scope EXPORT_NON_REDACTED or EXPORT_REDACTED"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Operation;
+use super::{Operation, Storage};
 
 /// One right of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,11 +13,11 @@ pub enum Scope {
     Update,
     /// `DELETE`: delete records.
     Delete,
-    /// `EXPORT_REDACTED`. Documented; guards nothing here yet, like the two below.
+    /// `EXPORT_REDACTED`: read rows of the redacted storage.
     ExportRedacted,
-    /// `EXPORT_NON_REDACTED`.
+    /// `EXPORT_NON_REDACTED`: read rows of either storage.
     ExportNonRedacted,
-    /// `EXPORT_SUMMARIZATION`.
+    /// `EXPORT_SUMMARIZATION`. Documented; guards nothing here.
     ExportSummarization,
 }
 
@@ -58,6 +58,15 @@ impl Scope {
             Operation::Create => Self::Upload,
             Operation::Update => Self::Update,
             Operation::Delete => Self::Delete,
+        }
+    }
+
+    /// The scopes of which one is needed to read rows of that storage.
+    #[must_use]
+    pub fn reading(storage: Storage) -> &'static [Self] {
+        match storage {
+            Storage::NonRedacted => &[Self::ExportNonRedacted],
+            Storage::Redacted => &[Self::ExportNonRedacted, Self::ExportRedacted],
         }
     }
 

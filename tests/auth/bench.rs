@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    fs::File,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -20,10 +21,12 @@ use tonic::{
     transport::Channel,
 };
 
-use crate::support::{Daemon, PATIENCE, files, start};
+use crate::support::{Daemon, PATIENCE, command, files, ready, start};
 
 pub const JOBS: &str = "/v0/async/cvrs/jobs";
 pub const ALL: &[&str] = &["UPLOAD", "UPDATE", "DELETE"];
+/// [`ALL`], and the scope that reads rows of both storages.
+pub const READING: &[&str] = &["UPLOAD", "UPDATE", "DELETE", "EXPORT_NON_REDACTED"];
 
 /// Adds a token to every gRPC call.
 #[derive(Clone)]
@@ -82,6 +85,17 @@ impl Bench {
         let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let daemon = serve(&dir.path().join("data"), &config, &env);
         Self { daemon, config, dir, env }
+    }
+
+    /// Like [`Bench::with`], with what the daemon tells from `info` on.
+    pub fn logged(clients: &str, log: File) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, config) = (dir.path().join("data"), dir.path().join("cvrsd.toml"));
+        write_config(&config, clients);
+        let args = ["--config", config.to_str().unwrap()];
+        let mut command = command(&data, &args, &[("CVRSD__LOG__LEVEL", "info")]);
+        let daemon = ready(&data, command.stderr(log).spawn().unwrap());
+        Self { daemon, config, dir, env: Vec::new() }
     }
 
     /// Stops and starts again on the same data.

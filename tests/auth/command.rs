@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use reqwest::Method;
 
 use crate::{
-    bench::{ALL, Bench},
+    bench::{ALL, Bench, READING, client},
     support::files,
 };
 
@@ -24,8 +24,9 @@ fn cvrsd(bench: &Bench, args: &[&str], token: Option<&str>) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_sends_its_token() {
-    let bench = Bench::new("");
-    let token = bench.token("A", ALL).await;
+    let clients = client("A", "TA", &format!("scopes = {READING:?}"));
+    let bench = Bench::with(&clients, &[]);
+    let token = bench.token("A", READING).await;
     let job = bench.run(Method::POST, &token, 0..3).await;
     let id = job["id"].as_str().unwrap();
     let text = files::text(1, 0..3);
@@ -61,6 +62,24 @@ async fn every_command_sends_its_token() {
             assert!(matches!(code, Some(0 | 1)) && (code == Some(0) || args[0] == "submit"));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_printed_with_an_export_scope_alone() {
+    let clients = client("A", "TA", &format!("scopes = {READING:?}"));
+    let bench = Bench::with(&clients, &[]);
+    let token = bench.token("A", ALL).await;
+    bench.run(Method::POST, &token, 0..3).await;
+    for args in
+        [&["records", "get", "X", "--tenant", "TA"][..], &["records", "export", "--tenant", "TA"]]
+    {
+        let refused = cvrsd(&bench, args, Some(&token));
+        assert_eq!(refused.status.code(), Some(1), "{args:?}");
+        assert!(refused.stdout.is_empty(), "{args:?}");
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains("CVRS-SCOPE") && error.contains("EXPORT_NON_REDACTED"), "{error}");
+    }
+    assert_eq!(cvrsd(&bench, &["records", "count"], Some(&token)).status.code(), Some(0));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use reqwest::{Method, StatusCode};
 use tonic::{Code, Status};
 
 use crate::{
-    bench::{ALL, Bench, JOBS, id_of, token_of},
+    bench::{ALL, Bench, JOBS, READING, client, id_of, token_of},
     scopes,
     support::files,
 };
@@ -132,8 +132,11 @@ fn shown(status: &Status, asked: &str) -> (Code, String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tenants_jobs_and_records_are_like_none_on_every_grpc_method() {
-    let bench = Bench::new("");
-    let (a, b) = (bench.token("A", ALL).await, bench.token("B", ALL).await);
+    let clients = [("A", "TA"), ("B", "TB")]
+        .map(|(id, tenant)| client(id, tenant, &format!("scopes = {READING:?}")));
+    let bench = Bench::with(&clients.concat(), &[]);
+    let (a, b) = (bench.token("A", READING).await, bench.token("B", READING).await);
+    let uploader = bench.token("B", ALL).await;
     let job = bench.run(Method::POST, &a, 0..3).await;
     let id = job["id"].as_str().unwrap();
     let text = String::from_utf8(files::text(1, 0..3)).unwrap();
@@ -209,6 +212,10 @@ async fn another_tenants_jobs_and_records_are_like_none_on_every_grpc_method() {
                 let missing = records.get_record(get(&key)("TB")).await.unwrap_err();
                 assert_eq!(shown(&theirs, "TA"), shown(&never, "TZ"));
                 assert_eq!(shown(&theirs, "TA"), shown(&missing, "TB"));
+                // Without an export scope nothing else is learnt of another tenant.
+                let mut records = bench.records(&uploader).await;
+                let blind = records.get_record(get(&key)("TA")).await.unwrap_err();
+                assert_eq!(shown(&theirs, "TA"), shown(&blind, "TA"));
             }
             "ExportRecords" => {
                 let mut refusals = Vec::new();

@@ -17,5 +17,6 @@ mod isolation;
 mod keys;
 mod quotas;
 mod reload;
+mod rows;
 mod scopes;
 mod tokens;
