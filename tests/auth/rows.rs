@@ -1,6 +1,6 @@
 //! Which scope reads rows back, and what is logged of it.
 
-use std::fs::File;
+use std::{collections::BTreeSet, fs::File};
 
 use cvrsd::proto::admin::{CountRecordsRequest, ExportRecordsRequest, GetRecordRequest};
 use reqwest::Method;
@@ -47,6 +47,7 @@ async fn rows_are_read_with_the_scope_of_their_storage_and_counted_with_any() {
     let bench = Bench::with(&client("A", "TA", &format!("scopes = {SIX:?}")), &[]);
     let uploader = bench.token("A", ALL).await;
     bench.run(Method::POST, &uploader, 0..3).await;
+    let mut told = BTreeSet::new();
     for scope in SIX {
         let token = bench.token("A", &[scope]).await;
         for storage in [FULL, REDACTED] {
@@ -66,13 +67,18 @@ async fn rows_are_read_with_the_scope_of_their_storage_and_counted_with_any() {
         for (tenant, storage) in [("TB", FULL), ("TB", REDACTED), ("TA", "OTHER_DB")] {
             for answer in read(&bench, &token, tenant, storage).await {
                 let expected = (Code::NotFound, "CVRS-RECORD-NOT-FOUND".to_owned());
-                assert_eq!(reason(&answer.unwrap_err()), expected, "{scope} {tenant} {storage}");
+                let status = answer.unwrap_err();
+                assert_eq!(reason(&status), expected, "{scope} {tenant} {storage}");
+                told.insert(status.message().to_owned());
             }
         }
         let counted =
             bench.records(&token).await.count_records(CountRecordsRequest::default()).await;
         assert!(counted.unwrap().into_inner().counts.iter().all(|c| c.count == 3), "{scope}");
     }
+    let expected = ["there is no such live record", "there is no such storage"];
+    assert_eq!(told.len(), 3, "with any scope in the same words: {told:?}");
+    assert!(expected.iter().all(|words| told.contains(*words)), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
