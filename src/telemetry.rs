@@ -39,6 +39,12 @@ impl Level {
         let filter = filter(level)?;
         self.0.reload(filter).map_err(|e| Error(e.to_string()))
     }
+
+    /// The level of a log that is gone: no level can be set.
+    #[cfg(test)]
+    pub(crate) fn of_nothing() -> Self {
+        Self(reload::Layer::new(EnvFilter::new("off")).1)
+    }
 }
 
 /// Starts logging for the whole process, panics included. A panic's message is left out: it can
