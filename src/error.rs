@@ -149,8 +149,6 @@ codes! {
     ScopeUnknown = "CVRS-SCOPE-UNKNOWN", Invalid;
     /// The body of a token request is longer than `limits::TOKEN_REQUEST_BYTES_MAX`.
     TokenRequestTooLarge = "CVRS-TOKEN-REQUEST-TOO-LARGE", TooLarge;
-    /// Tokens are not used: `auth.mode` is `none`.
-    TokensOff = "CVRS-TOKENS-OFF", NotFound;
     /// More uploads of the client run than its quota allows.
     QuotaUploads = "CVRS-QUOTA-UPLOADS", Exhausted;
     /// The client has more jobs that have not ended than its quota allows.

@@ -40,8 +40,15 @@ use crate::{
 /// Lets callers in, or not. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
-    /// None while authentication is off.
-    tokens: Option<Arc<Tokens>>,
+    mode: Mode,
+}
+
+#[derive(Clone, Debug)]
+enum Mode {
+    /// Everyone is let in, and tokens are not looked at. Those that are asked for say this lifetime.
+    Off { lifetime_s: i64 },
+    /// Whoever has a token is let in.
+    On(Arc<Tokens>),
 }
 
 #[derive(Debug)]
@@ -91,21 +98,22 @@ impl Authenticator {
     /// # Errors
     /// When a client is not usable, or the key file is damaged.
     pub fn open(config: &config::Auth, data_dir: &Path) -> Result<Self, OpenError> {
+        let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let (lifetime, max_age) = (config.token_lifetime, config.key_max_age);
+        let lifetime_s = seconds(lifetime);
         if config.mode == AuthMode::None {
-            return Ok(Self { tokens: None });
+            return Ok(Self { mode: Mode::Off { lifetime_s } });
         }
         let clients = RwLock::new(Arc::new(Clients::new(&config.client)?));
-        let (lifetime, max_age) = (config.token_lifetime, config.key_max_age);
         let keys = Keyring::open(data_dir, lifetime, max_age, now_s())?;
-        let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let tokens = Tokens {
             clients,
             keys,
             rates: Rates::default(),
-            lifetime_s: seconds(lifetime),
+            lifetime_s,
             refresh_max_s: seconds(config.refresh_max),
         };
-        Ok(Self { tokens: Some(Arc::new(tokens)) })
+        Ok(Self { mode: Mode::On(Arc::new(tokens)) })
     }
 
     /// Takes these clients from now on. Tokens of clients that are gone are no good any more.
@@ -113,7 +121,7 @@ impl Authenticator {
     /// # Errors
     /// When a client is not usable or the mode is another; nothing has changed then.
     pub fn reload(&self, config: &config::Auth) -> Result<(), OpenError> {
-        let Some(tokens) = &self.tokens else {
+        let Mode::On(tokens) = &self.mode else {
             return if config.mode == AuthMode::None { Ok(()) } else { Err(OpenError::Mode) };
         };
         if config.mode != AuthMode::Token {
@@ -131,16 +139,20 @@ impl Authenticator {
     /// # Errors
     /// When the caller is not let in, or makes more calls than its quota allows.
     pub fn authenticate(&self, authorization: Option<&str>) -> Result<Principal, Error> {
-        let Some(tokens) = &self.tokens else { return Ok(Principal::local()) };
+        let Mode::On(tokens) = &self.mode else { return Ok(Principal::local()) };
         tokens.let_in(authorization, now_s()).map(|(principal, _)| principal)
     }
 
-    /// A token for a secret.
+    /// A token for a secret. In mode `none` any secret will do, and the token is for nothing: a client
+    /// of the documented API begins by asking for one.
     ///
     /// # Errors
     /// When the client, its secret, scopes or rights are not what the request needs.
     pub async fn issue(&self, request: &Request) -> Result<Issued, Error> {
-        let tokens = self.tokens()?;
+        let tokens = match &self.mode {
+            Mode::Off { lifetime_s } => return token::throw_away(*lifetime_s, now_s()),
+            Mode::On(tokens) => tokens,
+        };
         let claims = tokens.claims(request)?;
         let issued = tokens.sign(claims, None).await?;
         tracing::info!(
@@ -151,13 +163,17 @@ impl Authenticator {
         Ok(issued)
     }
 
-    /// A token for a token: of the same client with the same scopes.
+    /// A token for a token: of the same client with the same scopes. In mode `none` the value is not
+    /// looked at.
     ///
     /// # Errors
     /// When the caller is not let in, or the first token of the chain is too old.
     pub async fn refresh(&self, authorization: Option<&str>) -> Result<Issued, Error> {
-        let tokens = self.tokens()?;
         let now_s = now_s();
+        let tokens = match &self.mode {
+            Mode::Off { lifetime_s } => return token::throw_away(*lifetime_s, now_s),
+            Mode::On(tokens) => tokens,
+        };
         let (_, claims) = tokens.let_in(authorization, now_s)?;
         let first = claims.first;
         if now_s.saturating_sub(first) > tokens.refresh_max_s {
@@ -167,17 +183,10 @@ impl Authenticator {
         tokens.sign(claims, Some(first)).await
     }
 
-    /// Whether tokens are used at all.
-    ///
-    /// # Errors
-    /// `CVRS-TOKENS-OFF`.
-    pub fn check_on(&self) -> Result<(), Error> {
-        self.tokens().map(drop)
-    }
-
-    fn tokens(&self) -> Result<&Arc<Tokens>, Error> {
-        let off = || Error::new(Code::TokensOff, "authentication is off: no token is needed");
-        self.tokens.as_ref().ok_or_else(off)
+    /// Whether authentication is off: `auth.mode` is `none`.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        matches!(self.mode, Mode::Off { .. })
     }
 }
 

@@ -7,7 +7,7 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::keys::Keyring;
+use super::{clients::hex, keys::Keyring};
 use crate::{
     error::{Code, Error},
     limits::TOKEN_BYTES_MAX,
@@ -81,6 +81,16 @@ pub(super) fn sign(keys: &Keyring, claims: &Claims) -> Result<Issued, Error> {
     });
     let token = signed.ok_or_else(|| Error::internal("a token could not be signed"))?;
     Ok(Issued { token, expiration_s: claims.exp })
+}
+
+/// A token that nobody looks at, made up of random bytes: for clients that cannot do without.
+///
+/// # Errors
+/// `CVRS-INTERNAL`, when the system has no random bytes.
+pub(super) fn throw_away(lifetime_s: i64, now_s: i64) -> Result<Issued, Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(Error::internal)?;
+    Ok(Issued { token: hex(&bytes), expiration_s: now_s.saturating_add(lifetime_s) })
 }
 
 /// The claims of a token that one of our keys signed and that has not expired.

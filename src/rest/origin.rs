@@ -17,7 +17,7 @@ use crate::error::{Code, Error};
 
 /// Refuses what the page of another site sends.
 pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) -> Response {
-    if face.authenticator.check_on().is_err() && is_foreign(request.headers()) {
+    if face.authenticator.is_off() && is_foreign(request.headers()) {
         let sentence = "a page of another origin sends this, and authentication is off";
         return Problem(Error::new(Code::Origin, sentence)).into_response();
     }

@@ -162,7 +162,6 @@ mod tests {
             (Code::Scope, 403),
             (Code::OnBehalf, 403),
             (Code::JobNotFound, 404),
-            (Code::TokensOff, 404),
             (Code::PathNotFound, 404),
             (Code::MethodNotAllowed, 405),
             (Code::BodyTimeout, 408),

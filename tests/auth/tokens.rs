@@ -246,13 +246,44 @@ async fn health_reflection_metrics_and_probes_stay_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_authentication_the_token_paths_say_that_none_is_needed() {
+async fn without_authentication_whoever_asks_in_the_documented_form_gets_a_throw_away_token() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = open(dir.path());
-    for path in ["/v0/token/gen", "/v0/token/refresh"] {
-        let request = Client::new().post(daemon.url(path)).body(asked("A", ALL).to_string());
-        assert_eq!(problem(request.send().await.unwrap()).await, refused(404, "CVRS-TOKENS-OFF"));
+    let ask = async |body: String| {
+        Client::new().post(daemon.url("/v0/token/gen")).body(body).send().await.unwrap()
+    };
+    let before = now_s();
+    let six = [ALL, &["EXPORT_REDACTED", "EXPORT_NON_REDACTED", "EXPORT_SUMMARIZATION"]].concat();
+    let mut behalf = asked("nobody", &six);
+    behalf["onBehalfOfClientID"] = json!("another");
+    let mut tokens = Vec::new();
+    for body in [asked("A", ALL), asked("A", ALL), behalf] {
+        tokens.push(check_answer(ask(body.to_string()).await, before).await);
     }
-    let request = Client::new().get(daemon.url(JOBS)).header("authorization", "whatever");
-    assert_eq!(request.send().await.unwrap().status(), 200);
+    for sent in [None, Some("whatever"), Some(tokens[0].clone().as_str())] {
+        let request = Client::new().post(daemon.url("/v0/token/refresh"));
+        let request = match sent {
+            Some(token) => request.header("authorization", token),
+            None => request,
+        };
+        tokens.push(check_answer(request.send().await.unwrap(), before).await);
+    }
+    for token in &tokens {
+        assert!(token.len() == 64 && token.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
+        assert_eq!(tokens.iter().filter(|t| *t == token).count(), 1);
+        let request = Client::new().get(daemon.url(JOBS)).header("authorization", token);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    for (body, status, code) in [
+        ("{}".to_owned(), 400, "CVRS-TOKEN-REQUEST"),
+        (asked("A", &[]).to_string(), 400, "CVRS-TOKEN-REQUEST"),
+        (asked("A", &["EXPORT"]).to_string(), 400, "CVRS-SCOPE-UNKNOWN"),
+        (" ".repeat((8 << 10) + 1), 413, "CVRS-TOKEN-REQUEST-TOO-LARGE"),
+    ] {
+        assert_eq!(problem(ask(body).await).await, refused(status, code));
+    }
+    let request = Client::new().post(daemon.url("/v0/token/gen"));
+    let text = request.header("content-type", "text/plain").body("{}").send().await.unwrap();
+    assert_eq!(problem(text).await, refused(415, "CVRS-MEDIA-TYPE-UNSUPPORTED"));
+    assert!(!dir.path().join("keys.json").exists(), "nothing is signed");
 }

@@ -36,7 +36,16 @@ fn upper_case_file(path: &Path) {
 
 #[test]
 fn the_quick_start_generates_a_token_and_uploads() {
-    let server = server();
+    quick_start(&server());
+}
+
+#[test]
+fn the_quick_start_needs_no_configuration() {
+    need(Command::new("curl").arg("--version"), "curl");
+    quick_start(&Server::new());
+}
+
+fn quick_start(server: &Server) {
     let url = |path: &str| server.daemon.url(path);
     let body = asked("CV1-UPLOAD", &["UPLOAD", "EXPORT_NON_REDACTED"]);
     let answer = curl(&[&["-X", "POST", &url(GEN)], &JSON[..], &["-d", &body]].concat());

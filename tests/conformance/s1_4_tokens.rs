@@ -58,6 +58,17 @@ fn s1_1_row_2_a_token_is_refreshed() {
 }
 
 #[test]
+fn s1_1_rows_1_2_without_authentication_tokens_are_there_for_the_asking() {
+    let server = Server::new();
+    let (token, _) = issued(&generate(&server, &asked("CV1-UPLOAD", &["UPLOAD"])));
+    let (new, _) = issued(&server.call("POST", REFRESH, &[("Authorization", &token)], b""));
+    for token in [token, new] {
+        assert_eq!(lists(&server, &token), 200);
+    }
+    assert_eq!(generate(&server, "{}").problem().0, 400);
+}
+
+#[test]
 fn s1_2_authorization_raw_token() {
     let server = server();
     let token = token(&server, "CV1-UPLOAD", &ALL);

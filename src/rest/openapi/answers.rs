@@ -98,7 +98,7 @@ refusals! {
     /// Refusals of a report.
     ReportRefusals = [JobIdMalformed, Parameter, JobNotFound, Range, Starting];
     /// Refusals of a refresh.
-    RefreshRefusals = [TokensOff];
+    RefreshRefusals = [];
     /// Refusals of a stream of events.
     EventRefusals = [
         JobIdMalformed, Parameter, SeqOutOfRange, JobNotFound, Starting, Draining,
@@ -171,7 +171,7 @@ impl IntoResponses for TokenRefusals {
             Code::ClientUnknown,
             Code::Scope,
             Code::OnBehalf,
-            Code::TokensOff,
+            Code::Origin,
             Code::BodyTimeout,
             Code::TokenRequestTooLarge,
             Code::MediaTypeUnsupported,
