@@ -148,7 +148,10 @@ pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
 /// [`Code::Parameter`] when it is not a number.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     const NAME: HeaderName = HeaderName::from_static("last-event-id");
-    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    // Some readers send it empty before their first event.
+    let Some(value) = headers.get(NAME).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
     let malformed = || Error::new(Code::Parameter, "last-event-id is not a number");
     Ok(Some(number.ok_or_else(malformed)?))
@@ -224,7 +227,8 @@ mod tests {
         let of = |value| last_event_id(&headers(&[("last-event-id", value)]));
         assert_eq!(last_event_id(&headers(&[])).unwrap(), None);
         assert_eq!(of("17").unwrap(), Some(17));
-        for bad in ["", "-1", "x", "1 2"] {
+        assert_eq!(of("").unwrap(), None);
+        for bad in ["-1", "x", "1 2"] {
             assert_eq!(of(bad).unwrap_err().code, Code::Parameter, "{bad:?}");
         }
     }
