@@ -90,6 +90,8 @@ pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Synchronous uploads that are received or waited for at once.
 pub const SYNC_WAITS_MAX: usize = 1_024;
+/// How many of them one client may have.
+pub const SYNC_WAITS_CLIENT_MAX: usize = 256;
 /// How long the rest of a refused body is read and thrown away, so that its sender gets to read
 /// the answer before the connection closes.
 pub const REFUSED_BODY_TIMEOUT: Duration = Duration::from_secs(10);

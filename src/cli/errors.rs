@@ -7,7 +7,7 @@ use super::{
     client::{Target, refused},
     render::{self, Output},
 };
-use crate::proto::jobs::{ListJobErrorsRequest, RowError, RowErrorKind};
+use crate::proto::jobs::{GetJobRequest, ListJobErrorsRequest, RowError, RowErrorKind, Status};
 
 const HEADER: &str = "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n";
 
@@ -29,6 +29,9 @@ pub struct Args {
 /// When there is no such job or no server. The report is then not complete.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let mut jobs = args.target.connect().await?;
+    // Asked for before the report, so that a job which ends meanwhile is not taken for ended.
+    let request = GetJobRequest { job_id: args.job.clone() };
+    let job = jobs.get_job(request).await.map_err(|s| refused(&s))?.into_inner().job;
     let request = ListJobErrorsRequest { job_id: args.job };
     let mut stream = jobs.list_job_errors(request).await.map_err(|s| refused(&s))?.into_inner();
     if args.output == Output::Text {
@@ -40,6 +43,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             Output::Json => ndjson,
         };
         render::print(piece.errors.iter().map(write).collect::<String>())?;
+    }
+    if job.is_none_or(|job| job.status() != Status::Completed) {
+        render::note("the job had not ended: these were its errors so far");
     }
     Ok(())
 }

@@ -245,12 +245,15 @@ impl Service {
         let engine = self.ready()?;
         let size = if query.page_size == 0 { PAGE_JOBS_DEFAULT } else { query.page_size };
         let size = size.min(PAGE_JOBS_MAX);
+        // A filter may pass over many jobs; they are not read one by one.
+        let filtered = query.status.is_some() || query.operation.is_some();
+        let read = if filtered { PAGE_JOBS_MAX } else { size };
         let mut below = parse_page_token(&query.page_token)?;
         let mut page = JobPage::default();
         let mut seen = 0;
         loop {
-            let jobs = engine.journal.list(&caller.tenant, below, size).await.map_err(internal)?;
-            let last = jobs.len() < size;
+            let jobs = engine.journal.list(&caller.tenant, below, read).await.map_err(internal)?;
+            let last = jobs.len() < read;
             for job in jobs {
                 if page.jobs.len() == size || seen == PAGE_SCAN_MAX {
                     page.next_page_token = below.map_or_else(String::new, |b| b.to_string());
@@ -508,8 +511,9 @@ fn parse_page_token(token: &str) -> Result<Option<u64>, Error> {
     if token.is_empty() {
         return Ok(None);
     }
-    let malformed = |_| Error::new(Code::PageToken, "the page token is not one of ours");
-    token.parse().map(Some).map_err(malformed)
+    let digits = Some(token).filter(|token| token.bytes().all(|byte| byte.is_ascii_digit()));
+    let malformed = || Error::new(Code::PageToken, "the page token is not one of ours");
+    digits.and_then(|token| token.parse().ok()).map(Some).ok_or_else(malformed)
 }
 
 fn rules(config: &config::Validation, received_us: i64) -> Rules {

@@ -17,7 +17,6 @@ use super::{
     JOBS, inline,
     openapi::{BatchRefusals, BodyEncoding, Delayed, UploadHeaders, examples},
     problem::Problem,
-    request,
     routes::Face,
     submit::{self, Parameters},
     view::Batch,
@@ -26,7 +25,6 @@ use crate::{
     auth::Principal,
     domain::{Job, Outcome},
     error::{Code, Error},
-    limits::SYNC_WAITS_MAX,
     watch::{Message, Watcher},
 };
 
@@ -52,12 +50,8 @@ pub(super) async fn upload(
     State(face): State<Face>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Ok(_permit) = face.waits.try_acquire() else {
-        let refused = request::caller(request.headers(), &face).err().unwrap_or_else(exhausted);
-        submit::discard(request.into_body().into_data_stream());
-        return Err(refused.into());
-    };
-    let (caller, submission) = submit::receive(&face, request).await?;
+    let enter = |caller: &Principal| face.waits.enter(&caller.client);
+    let (_wait, caller, submission) = submit::receive(&face, request, enter).await?;
     let job = ended(&face, &caller, &submission.job).await?;
     if !job.is_terminal() {
         return Ok(submit::accepted(&face, StatusCode::ACCEPTED, &job).await?);
@@ -100,11 +94,6 @@ async fn next(watcher: &mut Watcher) -> Result<Option<Arc<Job>>, Error> {
         }
     }
     Ok(None)
-}
-
-fn exhausted() -> Error {
-    let sentence = format!("{SYNC_WAITS_MAX} synchronous uploads are being waited for already");
-    Error::new(Code::UploadsExhausted, sentence)
 }
 
 /// The documented body has no word for a job that somebody stopped, and must not read as a success.

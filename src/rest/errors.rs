@@ -12,6 +12,7 @@ use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 
 use super::{
     format::Format,
+    job::poll,
     openapi::{JobId, Ranges, ReportRefusals, examples},
     problem::Problem,
     request::{self, Caller, Id, NoParameters},
@@ -71,7 +72,10 @@ pub(super) async fn errors(
     let format = Format::accepted(&headers);
     let reader = face.service.report(&job).await?;
     if !job.is_terminal() {
-        return Ok(answer(StatusCode::OK, format, Body::from_stream(pages(reader, format))));
+        let body = Body::from_stream(pages(reader, format));
+        let mut response = answer(StatusCode::OK, format, body);
+        poll(&job, &mut response);
+        return Ok(response);
     }
     let tag = entity_tag(&job, format);
     let part = match asked(&headers, &tag) {

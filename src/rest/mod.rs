@@ -19,6 +19,7 @@ mod server;
 mod submit;
 mod token;
 mod view;
+mod waits;
 
 pub use server::serve;
 

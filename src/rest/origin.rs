@@ -1,13 +1,14 @@
 //! Pages of other sites are kept out while authentication is off.
 //!
-//! A browser lets any page send a `POST` of plain text to this machine. Where a token is needed such a
-//! page has none; where none is, the request's origin must be this listener under a loopback name.
+//! A browser lets any page send a `POST` of plain text to this machine, and read all that a name shows
+//! which was made to lead here. Where a token is needed such a page has none; where none is, a browser
+//! must have asked for a loopback name, and the origin that it names must be this listener.
 
 use std::net::IpAddr;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -24,12 +25,20 @@ pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) 
     next.run(request).await
 }
 
-/// Whether an origin is named that is not this listener. Only browsers name one.
+/// Whether a browser sends it from a page that is not this listener's.
 fn is_foreign(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let named = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-    !named.is_some_and(|authority| own == Some(authority) && is_loopback(authority))
+    // A page's own reads name no origin, but no browser leaves out the languages of its user.
+    if !headers.contains_key(header::ORIGIN) && !headers.contains_key(header::ACCEPT_LANGUAGE) {
+        return false;
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let own = text(header::HOST).filter(|authority| is_loopback(authority));
+    let named = if headers.contains_key(header::ORIGIN) {
+        text(header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"))
+    } else {
+        own
+    };
+    own.is_none() || named != own
 }
 
 /// Whether only this machine can be meant: any other name may be made to lead here.
@@ -45,8 +54,6 @@ fn is_loopback(authority: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -54,13 +61,16 @@ mod tests {
         let foreign = |origin: &'static str, host: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));
-            if !origin.is_empty() {
+            if origin == "read" {
+                headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+            } else if !origin.is_empty() {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
             is_foreign(&headers)
         };
         for (origin, host) in [
             ("", "anything"),
+            ("read", "127.0.0.1:8080"),
             ("http://127.0.0.1:8080", "127.0.0.1:8080"),
             ("http://localhost:8080", "localhost:8080"),
             ("http://[::1]:8080", "[::1]:8080"),
@@ -74,6 +84,7 @@ mod tests {
             ("http://127.0.0.1:9999", "127.0.0.1:8080"),
             ("https://127.0.0.1:8080", "127.0.0.1:8080"),
             ("null", "127.0.0.1:8080"),
+            ("read", "evil.example:8080"),
         ] {
             assert!(foreign(origin, host), "{origin} {host}");
         }

@@ -53,9 +53,15 @@ pub(super) fn caller(headers: &HeaderMap, face: &Face) -> Result<Principal, Erro
     face.authenticator.authenticate(authorization(headers))
 }
 
-/// The `Authorization` value. One that no token can be reads as a wrong one.
+/// The `Authorization` value. One that no token can be, or several, read as a wrong one.
 pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("?"))
+    let value = headers.get(header::AUTHORIZATION)?.to_str();
+    Some(value.ok().filter(|_| is_single(headers, &header::AUTHORIZATION)).unwrap_or("?"))
+}
+
+/// Whether the header is there once at most: of two, a proxy may have looked at the other one.
+fn is_single(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().nth(1).is_none()
 }
 
 /// The query of a path that takes no parameter.
@@ -83,7 +89,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<MediaType, Error> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Err(Error::new(Code::MediaTypeMissing, "the request names no content type"));
     };
-    value.to_str().ok().and_then(MediaType::parse).ok_or_else(|| {
+    let single = Some(value).filter(|_| is_single(headers, &header::CONTENT_TYPE));
+    single.and_then(|value| value.to_str().ok()).and_then(MediaType::parse).ok_or_else(|| {
         let sentence = "the content type is neither application/zip nor text/plain";
         Error::new(Code::MediaTypeUnsupported, sentence)
     })
@@ -129,9 +136,11 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// [`Code::RequestIdMalformed`] when a header is not 1 to 255 visible ASCII characters.
 pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let mut first = None;
-    for value in REQUEST_ID.iter().filter_map(|name| headers.get(*name)) {
+    for name in REQUEST_ID.map(HeaderName::from_static) {
+        let Some(value) = headers.get(&name) else { continue };
         let bytes = value.as_bytes();
         let text = value.to_str().ok().filter(|_| bytes.iter().all(u8::is_ascii_graphic));
+        let text = text.filter(|_| is_single(headers, &name));
         let text = text.filter(|text| (1..=REQUEST_ID_CHARS_MAX).contains(&text.len()));
         let malformed = || {
             let sentence = "an idempotency key is 1 to 255 visible ascii characters";
@@ -148,7 +157,10 @@ pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
 /// [`Code::Parameter`] when it is not a number.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     const NAME: HeaderName = HeaderName::from_static("last-event-id");
-    let Some(value) = headers.get(NAME) else { return Ok(None) };
+    // Some readers send it empty before their first event.
+    let Some(value) = headers.get(NAME).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
     let malformed = || Error::new(Code::Parameter, "last-event-id is not a number");
     Ok(Some(number.ok_or_else(malformed)?))
@@ -220,11 +232,23 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_decides_is_there_once() {
+        let twice = |name, a, b| headers(&[(name, a), (name, b)]);
+        let types = twice("content-type", "text/plain", "application/zip");
+        assert_eq!(media_type(&types).unwrap_err().code, Code::MediaTypeUnsupported);
+        let keys = twice("idempotency-key", "a", "b");
+        assert_eq!(request_id(&keys).unwrap_err().code, Code::RequestIdMalformed);
+        assert_eq!(authorization(&twice("authorization", "a", "b")), Some("?"));
+        assert_eq!(authorization(&headers(&[("authorization", "a")])), Some("a"));
+    }
+
+    #[test]
     fn the_last_event_id_is_a_number() {
         let of = |value| last_event_id(&headers(&[("last-event-id", value)]));
         assert_eq!(last_event_id(&headers(&[])).unwrap(), None);
         assert_eq!(of("17").unwrap(), Some(17));
-        for bad in ["", "-1", "x", "1 2"] {
+        assert_eq!(of("").unwrap(), None);
+        for bad in ["-1", "x", "1 2"] {
             assert_eq!(of(bad).unwrap_err().code, Code::Parameter, "{bad:?}");
         }
     }

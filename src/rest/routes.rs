@@ -8,13 +8,12 @@ use axum::{
     middleware::{from_fn_with_state, map_response},
     response::Response,
 };
-use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     BATCH, JOBS, batch, docs, errors, events, job, list, openapi, origin, problem::Problem, submit,
-    token,
+    token, waits::Waits,
 };
 use crate::{
     auth::Authenticator,
@@ -29,8 +28,8 @@ pub(super) struct Face {
     pub service: Service,
     pub authenticator: Authenticator,
     pub config: Arc<config::Rest>,
-    /// Synchronous uploads that may be waited for.
-    pub waits: Arc<Semaphore>,
+    /// Synchronous uploads that are waited for.
+    pub waits: Waits,
 }
 
 /// All paths. What is refused before a handler answers as a problem as well.

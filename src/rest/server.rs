@@ -3,16 +3,14 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum_server::{Handle, Server, accept::NoDelayAcceptor};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::routes::{Face, router};
-use crate::{
-    auth::Authenticator,
-    config,
-    engine::Service,
-    limits::{REQUEST_HEAD_TIMEOUT, SYNC_WAITS_MAX},
+use super::{
+    routes::{Face, router},
+    waits::Waits,
 };
+use crate::{auth::Authenticator, config, engine::Service, limits::REQUEST_HEAD_TIMEOUT};
 
 /// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
 ///
@@ -25,8 +23,8 @@ pub async fn serve(
     config: &config::Rest,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let waits = Arc::new(Semaphore::new(SYNC_WAITS_MAX));
-    let face = Face { service, authenticator, config: Arc::new(config.clone()), waits };
+    let face =
+        Face { service, authenticator, config: Arc::new(config.clone()), waits: Waits::default() };
     let service = router(face).map_err(io::Error::other)?.into_make_service();
     let handle = Handle::<SocketAddr>::new();
     let mut server = Server::<SocketAddr>::from_listener(listener)

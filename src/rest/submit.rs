@@ -55,7 +55,8 @@ pub(super) async fn submit(
     State(face): State<Face>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let job = receive(&face, request).await?.1.job;
+    let ((), _, submission) = receive(&face, request, |_| Ok(())).await?;
+    let job = submission.job;
     let status = StatusCode::from_u16(face.config.submit_status).unwrap_or(StatusCode::ACCEPTED);
     Ok(accepted(&face, status, &job).await?)
 }
@@ -77,16 +78,18 @@ pub(super) async fn accepted(
     Ok(response)
 }
 
-/// Takes an upload until body and job are durable; tells whose it is.
+/// Takes an upload of a caller whom `admit` lets in, until body and job are durable; tells whose it
+/// is.
 ///
 /// # Errors
 /// When it is refused; the rest of its body is then read and thrown away.
-pub(super) async fn receive(
+pub(super) async fn receive<T>(
     face: &Face,
     request: Request,
-) -> Result<(Principal, Submission), Error> {
+    admit: impl FnOnce(&Principal) -> Result<T, Error>,
+) -> Result<(T, Principal, Submission), Error> {
     let (parts, body) = request.into_parts();
-    let (caller, submit) = match begin(face, &parts).await {
+    let (admitted, caller, submit) = match begin(face, &parts, admit).await {
         Ok(begun) => begun,
         Err(error) => {
             // A caller that waits for `100 Continue` reads the refusal instead and sends nothing.
@@ -103,14 +106,19 @@ pub(super) async fn receive(
     {
         discard(data);
     }
-    Ok((caller, received?))
+    Ok((admitted, caller, received?))
 }
 
 /// Checks everything that the head shows, before a byte of the body is read.
-async fn begin(face: &Face, parts: &Parts) -> Result<(Principal, Submit), Error> {
+async fn begin<T>(
+    face: &Face,
+    parts: &Parts,
+    admit: impl FnOnce(&Principal) -> Result<T, Error>,
+) -> Result<(T, Principal, Submit), Error> {
     let caller = request::caller(&parts.headers, face)?;
+    let admitted = admit(&caller)?;
     let submit = face.service.begin(&caller, announced(parts)?).await?;
-    Ok((caller, submit))
+    Ok((admitted, caller, submit))
 }
 
 fn announced(parts: &Parts) -> Result<SubmitRequest, Error> {

@@ -244,6 +244,18 @@ async fn a_report_is_written_whole_with_a_header() {
     assert!(lines.iter().all(|line| line.split('\t').count() == 8));
     let json = stdout(&run(&url, &["errors", PARTIAL, "--output", "json"]));
     assert_eq!(json.lines().count(), 2);
+    let first = r#"{"line":2,"kind":"validation","storage":"","vax_event_id":"#;
+    assert!(json.starts_with(first), "the members have the order of the report: {json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_job_that_has_not_ended_is_told_to_be_unfinished() {
+    let (_script, url) = serve().await;
+    let whole = run(&url, &["errors", PARTIAL]);
+    assert_eq!((code(&whole), stderr(&whole)), (0, String::new()));
+    let unfinished = run(&url, &["errors", FLAKY]);
+    assert_eq!(code(&unfinished), 0);
+    assert!(stderr(&unfinished).contains("had not ended"), "{}", stderr(&unfinished));
 }
 
 #[tokio::test(flavor = "multi_thread")]

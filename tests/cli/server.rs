@@ -121,7 +121,8 @@ fn job(job_id: &str, status: JobStatus, outcome: Outcome, seq: u64) -> Job {
 fn find(job_id: &str) -> Result<Job, Status> {
     let failure = Failure { code: "CVRS-FILE-EMPTY".to_owned(), message: "no rows".to_owned() };
     match job_id {
-        PARTIAL => Ok(job(job_id, JobStatus::Completed, Outcome::Partial, 9)),
+        PARTIAL | MANY_ERRORS => Ok(job(job_id, JobStatus::Completed, Outcome::Partial, 9)),
+        FLAKY => Ok(job(job_id, JobStatus::Validating, Outcome::Unspecified, 3)),
         FAILED => Ok(Job {
             failure: Some(failure),
             ..job(job_id, JobStatus::Completed, Outcome::Failed, 3)
@@ -257,7 +258,7 @@ impl JobService for Script {
         };
         match job_id.as_str() {
             MANY_ERRORS => Ok(messages((0..200).map(|_| piece((2..502).collect())).collect())),
-            PARTIAL => Ok(messages(vec![piece(vec![2]), piece(vec![3])])),
+            FLAKY | PARTIAL => Ok(messages(vec![piece(vec![2]), piece(vec![3])])),
             _ => Err(not_found()),
         }
     }
