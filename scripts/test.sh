@@ -1,9 +1,30 @@
 #!/usr/bin/env bash
 # Builds cvrsd and runs every test. Arguments go to `cargo nextest run`, for example a filter.
+#
+# Some tests compare with the published material in ../shared, which is not part of the project. Where
+# it is missing they check nothing, or fail if CVRSD_NEED_SHARED is 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/tools.sh
 
+# The tests that call the helper `shared` for a file of that part.
+tests_on_shared() {
+    find src tests -name '*.rs' -exec awk -v part="\"$1/" '
+        /^ *(async )?fn / { test = $0; sub(/^ *(async )?fn /, "", test); sub(/\(.*/, "", test) }
+        /shared\(/ && index($0, part) { print FILENAME ": " test }
+    ' {} + | sort -u
+}
+
+tell_missing() {
+    local tests
+    have_shared "$1" && return
+    tests=$(tests_on_shared "$1")
+    heading "WARNING: ../shared/$1 IS MISSING, $(wc -l <<<"$tests") TESTS WILL CHECK NOTHING:"
+    printf '%s\n' "$tests"
+}
+
+tell_missing samples
+tell_missing spec
 need_nextest
 need_clients
 cargo nextest run --locked "$@" </dev/null

@@ -13,6 +13,11 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# Whether that part of the published material is where the tests look for it.
+have_shared() {
+    [ -d "../shared/$1" ] || [ -d "../../shared/$1" ]
+}
+
 # Without optimisation a tool builds in a third of the time, and ours have little to do.
 install_crate() {
     heading "install $1"

@@ -14,6 +14,8 @@ use super::{Config, check};
 const ENV_PREFIX: &str = "CVRSD";
 /// Stands between the parts of such a name.
 const ENV_SEPARATOR: &str = "__";
+/// The section whose values are never shown.
+const SECRET_SECTION: &str = "auth";
 
 /// The configuration is not usable. The process exits 64 before any port opens.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +92,20 @@ impl Given {
         *slot = typed(&self.value, slot);
         serde_json::from_value::<Config>(tree.clone())
             .map(drop)
-            .map_err(|e| Error(format!("{}: {}{}: {e}", self.origin, self.key, self.shown())))
+            .map_err(|e| Error(format!("{}: {}", self.origin, self.refusal(&e.to_string()))))
     }
 
-    /// The value, but for lists: those of clients hold digests of secrets.
-    fn shown(&self) -> String {
-        if self.value.is_array() { String::new() } else { format!(" = {}", self.value) }
+    /// Key, value and what is wrong with it. Of values only single ones are shown, and none of the
+    /// section that holds the digests of secrets.
+    fn refusal(&self, cause: &str) -> String {
+        let Self { key, value, .. } = self;
+        if key == SECRET_SECTION || key.starts_with(&format!("{SECRET_SECTION}.")) {
+            format!("{key}: {}", without_value(cause))
+        } else if value.is_array() || value.is_object() {
+            format!("{key}: {cause}")
+        } else {
+            format!("{key} = {value}: {cause}")
+        }
     }
 
     fn unknown(&self, known: &[String]) -> String {
@@ -118,6 +128,25 @@ fn typed(given: &Value, replaced: &Value) -> Value {
     }
 }
 
+/// What serde says of a value, without the value: names of fields, or what was expected.
+fn without_value(cause: &str) -> &str {
+    let names = ["missing field ", "unknown field ", "duplicate field "];
+    if names.iter().any(|start| cause.starts_with(start)) {
+        return cause;
+    }
+    // A value may hold these words; what was expected stands behind the last ones.
+    let expected = cause.rfind("expected ").and_then(|at| cause.get(at..));
+    expected.unwrap_or("the value does not fit")
+}
+
+/// Where a text is no TOML and why, without the lines that quote the text.
+fn without_source(cause: &str) -> String {
+    let quotes = |line: &&str| {
+        line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|')
+    };
+    cause.lines().filter(|line| !quotes(line)).collect::<Vec<_>>().join(": ")
+}
+
 fn from_file(path: &Path) -> Result<Vec<Given>, Error> {
     let origin = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -126,7 +155,7 @@ fn from_file(path: &Path) -> Result<Vec<Given>, Error> {
         .add_source(File::from_str(&text, FileFormat::Toml))
         .build()
         .and_then(config::Config::try_deserialize)
-        .map_err(|e| Error(format!("{origin}: {}", e.to_string().trim_end())))?;
+        .map_err(|e| Error(format!("{origin}: {}", without_source(&e.to_string()))))?;
     let mut given = Vec::new();
     for (section, content) in tree.as_object().into_iter().flatten() {
         let mut add = |key: String, value: &Value| {

@@ -18,7 +18,8 @@ pub enum RowKind {
     /// Records to create or update: every rule.
     Full,
     /// Records to delete: `vax_event_id` must be there; of other cells that are not null, form,
-    /// value set and length count, comparisons of dates do not. `strict` makes no difference.
+    /// value set and length count, comparisons of dates do not. Under `strict` every rule, as for
+    /// [`RowKind::Full`].
     Delete,
 }
 

@@ -12,6 +12,7 @@ use crate::{
     config::Quota,
     domain::{Job, JobId},
     error::{Code, Error},
+    intake::Meter,
     journal::{Committed, Observer},
 };
 
@@ -47,12 +48,11 @@ pub(super) struct Claim {
     id: JobId,
     client: String,
     quota: Quota,
-    /// It makes no new job, so only the upload itself counts.
-    replay: bool,
 }
 
 impl Quotas {
-    /// Begins an upload of `announced` bytes, where its sender said how many.
+    /// Begins an upload of `announced` decoded bytes, where its sender said how many. A `replay` makes
+    /// no new job, so only the upload itself counts.
     ///
     /// # Errors
     /// `CVRS-QUOTA-UPLOADS`, `CVRS-QUOTA-JOBS`, `CVRS-QUOTA-BYTES`.
@@ -75,13 +75,25 @@ impl Quotas {
         }
         state.clients.entry(client.to_owned()).or_default().uploads += 1;
         let client = client.to_owned();
-        Ok(Claim { quotas: Arc::clone(self), id, client, quota, replay })
+        Ok(Claim { quotas: Arc::clone(self), id, client, quota })
     }
 
     /// Counts a job that was there before this process.
     pub(super) fn seed(&self, job: &Job) {
         let spec = &job.spec;
         self.state().put(&spec.client, spec.id, true, spec.payload.length);
+    }
+
+    /// Counts further bytes of an upload, unless it was given up meanwhile.
+    fn grow(&self, id: JobId, quota: Quota, bytes: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        let State { clients, places } = &mut *state;
+        let Some(place) = places.get_mut(&id) else { return Ok(()) };
+        let Some(now) = clients.get_mut(&place.client) else { return Ok(()) };
+        let total = now.bytes.saturating_add(bytes);
+        check_bytes(quota, total)?;
+        (now.bytes, place.bytes) = (total, place.bytes.saturating_add(bytes));
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,31 +118,11 @@ impl Observer for Quotas {
 }
 
 impl Claim {
-    /// Counts that many bytes that came in.
-    ///
-    /// # Errors
+    /// Counts the bytes of the upload as they come; refuses those that the quota has no room for with
     /// `CVRS-QUOTA-BYTES`.
-    pub(super) fn grow(&self, bytes: u64) -> Result<(), Error> {
-        self.count(|before| before.saturating_add(bytes))
-    }
-
-    /// Counts the bytes that the payload has, after content decoding.
-    ///
-    /// # Errors
-    /// `CVRS-QUOTA-BYTES`.
-    pub(super) fn settle(&self, bytes: u64) -> Result<(), Error> {
-        self.count(|_| bytes)
-    }
-
-    fn count(&self, bytes: impl FnOnce(u64) -> u64) -> Result<(), Error> {
-        if self.replay {
-            return Ok(());
-        }
-        let mut state = self.quotas.state();
-        let before = state.take(self.id).map_or(0, |place| place.bytes);
-        state.put(&self.client, self.id, false, bytes(before));
-        let total = state.clients.get(&self.client).map_or(0, |now| now.bytes);
-        check_bytes(self.quota, total)
+    pub(super) fn meter(&self) -> Meter {
+        let (quotas, id, quota) = (Arc::clone(&self.quotas), self.id, self.quota);
+        Box::new(move |bytes| quotas.grow(id, quota, bytes))
     }
 }
 
@@ -279,17 +271,20 @@ mod tests {
         assert!(announced(1_500).is_ok());
         assert_eq!(announced(1_501).unwrap_err().code, Code::QuotaBytes);
         let first = announced(1_000).unwrap();
-        first.grow(600).unwrap();
-        first.grow(900).unwrap();
-        assert_eq!(first.grow(1).unwrap_err().code, Code::QuotaBytes);
+        let mut grow = first.meter();
+        grow(1_000).unwrap();
+        let second = announced(500).unwrap();
+        second.meter()(500).unwrap();
+        assert_eq!(grow(1).unwrap_err().code, Code::QuotaBytes);
         assert_eq!(claim(&quotas, quota).unwrap_err(), Code::QuotaBytes);
-        first.settle(1_000).unwrap();
+        let mut late = second.meter();
+        drop(second);
+        late(1_501).unwrap();
         let job = submitted(&quotas, &first);
         drop(first);
         assert!(announced(500).is_ok());
         assert_eq!(announced(501).unwrap_err().code, Code::QuotaBytes);
-        let replay = quotas.claim("c", quota, JobId::generate(), true, Some(9_999)).unwrap();
-        replay.grow(9_999).unwrap();
+        quotas.claim("c", quota, JobId::generate(), true, Some(9_999)).unwrap();
         end(&quotas, job);
         assert!(announced(1_500).is_ok());
     }

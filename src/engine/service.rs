@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +26,7 @@ use crate::{
     cvrs::{Profile, Rules},
     domain::{Job, JobId, MediaType, Operation, Status, Submitted},
     error::{Code, Error},
-    intake::{Encoding, Expected, Spool, Upload},
+    intake::{Encoding, Expected, Meter, Spool, Upload},
     journal,
     limits::{PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX, PAGE_SCAN_MAX, REQUEST_ID_CHARS_MAX},
     poison::Poison,
@@ -201,8 +201,9 @@ impl Service {
         }
         let SubmitRequest { media_type, encoding, content_length, .. } = request;
         let id = JobId::generate();
-        let claim = claim(engine, caller, id, &request).await?;
-        let upload = engine.spool.begin(media_type, encoding, content_length)?;
+        let length = content_length.filter(|_| encoding == Encoding::Identity);
+        let (claim, meter) = claim(engine, caller, id, &request, length).await?;
+        let upload = engine.spool.begin(media_type, encoding, content_length, meter)?;
         let received_us = clock::now_us();
         let spec = Submitted {
             id,
@@ -217,12 +218,11 @@ impl Service {
             order: 0,
             rules: rules(&self.shared.validation, received_us),
         };
-        let length = content_length.filter(|_| encoding == Encoding::Identity);
         let expected = Expected { length, sha256: request.content_sha256 };
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let cut = self.shared.cut.clone();
-        Ok(Submit { upload, spec, expected, claim, journal, spool, poison, cut })
+        Ok(Submit { upload, spec, expected, _claim: claim, journal, spool, poison, cut })
     }
 
     /// The job as it stands. Another tenant's is refused in the words for one that never was.
@@ -355,7 +355,8 @@ pub struct Submit {
     upload: Upload,
     spec: Submitted,
     expected: Expected,
-    claim: Claim,
+    /// Given back at the end.
+    _claim: Claim,
     journal: journal::Handle,
     spool: Spool,
     poison: Poison,
@@ -367,19 +368,13 @@ impl Submit {
     ///
     /// # Errors
     /// As soon as the body is known to be refused, when it takes more bytes than the client's quota
-    /// has left, and when a drain can wait no longer for it.
+    /// has left or than the job that it repeats, and when a drain can wait no longer for it.
     pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
     where
         S: Stream<Item = Result<Bytes, Error>>,
     {
-        let claim = &self.claim;
-        let counted = body.map(|chunk| {
-            let chunk = chunk?;
-            claim.grow(chunk.len() as u64)?;
-            Ok(chunk)
-        });
         tokio::select! {
-            pumped = self.upload.pump(counted) => pumped,
+            pumped = self.upload.pump(body) => pumped,
             () = self.cut.cancelled() => Err(draining()),
         }
     }
@@ -396,7 +391,6 @@ impl Submit {
 
     async fn commit(mut self) -> Result<Submission, Error> {
         let received = self.upload.finish(self.expected).await?;
-        self.claim.settle(received.payload.length)?;
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
         let sha256 = received.payload.sha256;
@@ -427,29 +421,52 @@ impl Submit {
                 Ok(Submission { job, replayed: false })
             }
             journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
-            journal::Submission::Conflict(job) => Err(conflict(&job, &sha256)),
+            journal::Submission::Conflict(job) => {
+                let given = format!("this body has sha256 {}", hex(&sha256));
+                Err(conflict(&job, &given))
+            }
         }
     }
 }
 
-/// The upload's part of its client's quota. One that repeats an idempotency key makes no job, so
-/// it gets its answer also where no further job would be taken.
+/// The upload's part of its client's quota, and what counts its bytes. One that repeats an idempotency
+/// key makes no job, so it gets its answer also where no further job would be taken.
 async fn claim(
     engine: &Engine,
     caller: &Principal,
     id: JobId,
     request: &SubmitRequest,
-) -> Result<Claim, Error> {
+    length: Option<u64>,
+) -> Result<(Claim, Meter), Error> {
     let quota = caller.quota;
     let bounded = quota.jobs_queued_max.is_some() || quota.spool_bytes_max.is_some();
-    let replay = match &request.request_id {
-        Some(key) if bounded => {
-            let made = engine.journal.find_request(&caller.tenant, key).await;
-            made.map_err(internal)?.is_some()
-        }
-        _ => false,
+    let known = match &request.request_id {
+        Some(key) if bounded => job_of(engine, caller, key).await?,
+        _ => None,
     };
-    engine.quotas.claim(&caller.client, quota, id, replay, request.content_length)
+    let claim = engine.quotas.claim(&caller.client, quota, id, known.is_some(), length)?;
+    let meter = known.map_or_else(|| claim.meter(), no_longer_than);
+    Ok((claim, meter))
+}
+
+/// The job that the idempotency key has made.
+async fn job_of(engine: &Engine, caller: &Principal, key: &str) -> Result<Option<Arc<Job>>, Error> {
+    match engine.journal.find_request(&caller.tenant, key).await.map_err(internal)? {
+        Some(id) => engine.journal.job(id).await.map_err(internal),
+        None => Ok(None),
+    }
+}
+
+/// Lets a repeat have as many bytes as the job has; with one more it cannot be the same body.
+fn no_longer_than(job: Arc<Job>) -> Meter {
+    let mut came = 0_u64;
+    Box::new(move |bytes| {
+        came = came.saturating_add(bytes);
+        if came > job.spec.payload.length {
+            return Err(conflict(&job, "this body is longer than that one"));
+        }
+        Ok(())
+    })
 }
 
 fn draining() -> Error {
@@ -465,14 +482,14 @@ async fn remove_payload(spool: Spool, id: JobId) {
     }
 }
 
-fn conflict(job: &Job, given: &[u8; 32]) -> Error {
+/// `given` says what is other about this request.
+fn conflict(job: &Job, given: &str) -> Error {
     let text = format!(
-        "the idempotency key was used for job {} ({}, validate only {}, sha256 {}); this body has sha256 {}",
+        "the idempotency key was used for job {} ({}, validate only {}, sha256 {}); {given}",
         job.spec.id,
         job.spec.operation,
         job.spec.validate_only,
-        hex(&job.spec.payload.sha256),
-        hex(given)
+        hex(&job.spec.payload.sha256)
     );
     Error::new(Code::RequestConflict, text)
 }

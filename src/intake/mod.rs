@@ -24,6 +24,7 @@ pub use lines::{Line, Lines};
 pub use reader::TextLimits;
 pub use spool::Spool;
 pub use upload::{Expected, Received, Upload, aborted};
+pub use writer::Meter;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     Encoding, Upload,
     draft::sync_directory,
-    writer::{self, Order},
+    writer::{self, Meter, Order},
 };
 use crate::{
     config,
@@ -65,7 +65,8 @@ impl Spool {
         Ok(Self { shared: Arc::new(Shared { incoming, payloads, config, slots, next }) })
     }
 
-    /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one.
+    /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one; `meter`
+    /// may refuse bytes before they take room.
     ///
     /// # Errors
     /// `BodyTooLarge` where the announced length already says so, `UploadsExhausted` while
@@ -75,6 +76,7 @@ impl Spool {
         media: MediaType,
         encoding: Encoding,
         announced_length: Option<u64>,
+        meter: Meter,
     ) -> Result<Upload, Error> {
         let config = &self.shared.config;
         if let Some(length) = announced_length
@@ -90,7 +92,7 @@ impl Spool {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let path = self.shared.incoming.join(format!("{number}.part"));
         let (commands, reply) =
-            writer::start(Order { path, slot, media, encoding, config: config.clone() })?;
+            writer::start(Order { path, slot, media, encoding, config: config.clone(), meter })?;
         Ok(Upload::new(self.clone(), commands, reply, config.idle_timeout))
     }
 

@@ -18,6 +18,10 @@ use crate::{
 
 const TEXT: &[u8] = b"vax_event_id\nE1\n";
 
+fn unmetered() -> Meter {
+    Box::new(|_| Ok(()))
+}
+
 struct Fixture {
     data: TempDir,
     spool: Spool,
@@ -35,7 +39,11 @@ impl Fixture {
     }
 
     fn begin(&self, media: MediaType, encoding: Encoding) -> Upload {
-        self.spool.begin(media, encoding, None).unwrap()
+        self.metered(media, encoding, unmetered())
+    }
+
+    fn metered(&self, media: MediaType, encoding: Encoding, meter: Meter) -> Upload {
+        self.spool.begin(media, encoding, None, meter).unwrap()
     }
 
     async fn send(
@@ -127,7 +135,9 @@ async fn a_body_one_byte_below_the_bound_is_taken_and_one_at_it_is_not() {
 #[tokio::test]
 async fn an_announced_length_at_the_bound_is_refused_at_once() {
     let fixture = Fixture::small(1_000);
-    let begin = |encoding, length| fixture.spool.begin(MediaType::Text, encoding, Some(length));
+    let begin = |encoding, length| {
+        fixture.spool.begin(MediaType::Text, encoding, Some(length), unmetered())
+    };
     assert!(begin(Encoding::Identity, 999).is_ok());
     assert_eq!(begin(Encoding::Identity, 1_000).unwrap_err().code, Code::BodyTooLarge);
     assert!(begin(Encoding::Gzip, 1_000).is_ok(), "its decoded length is not known yet");
@@ -230,7 +240,7 @@ async fn dropping_an_upload_or_what_was_received_removes_the_file() {
 #[tokio::test]
 async fn as_many_uploads_run_at_once_as_there_are_slots() {
     let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
-    let begin = || fixture.spool.begin(MediaType::Text, Encoding::Identity, None);
+    let begin = || fixture.spool.begin(MediaType::Text, Encoding::Identity, None, unmetered());
     let (one, mut two) = (begin().unwrap(), begin().unwrap());
     assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted);
     two.write(Bytes::from_static(TEXT)).await.unwrap();
@@ -240,7 +250,12 @@ async fn as_many_uploads_run_at_once_as_there_are_slots() {
     let again = begin().unwrap();
     drop((one, again));
     for _ in 0..500 {
-        if fixture.spool.clone().begin(MediaType::Text, Encoding::Identity, None).is_ok() {
+        if fixture
+            .spool
+            .clone()
+            .begin(MediaType::Text, Encoding::Identity, None, unmetered())
+            .is_ok()
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -351,4 +366,42 @@ async fn only_the_owner_may_read_what_comes_in() {
     assert_eq!(mode(fixture.spool.path(id)), 0o600);
     assert_eq!(mode(fixture.data.path().join("payloads")), 0o700);
     assert_eq!(mode(fixture.data.path().join("spool")), 0o700);
+}
+
+/// Takes that many bytes and refuses the next.
+fn up_to(max: u64) -> Meter {
+    let mut came = 0;
+    Box::new(move |bytes| {
+        came += bytes;
+        if came > max { Err(Error::new(Code::QuotaBytes, "enough")) } else { Ok(()) }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meter_sees_decoded_bytes_before_they_are_written() {
+    let fixture = Fixture::small(1 << 20);
+    let text = vec![b'x'; 300_000];
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&text).unwrap();
+    let bodies = [(Encoding::Identity, text.clone()), (Encoding::Gzip, gzip.finish().unwrap())];
+    for (encoding, body) in bodies {
+        for (max, good) in [(300_000, true), (299_999, false)] {
+            let mut upload = fixture.metered(MediaType::Text, encoding, up_to(max));
+            let sent = upload.write(Bytes::from(body.clone())).await;
+            let ended = upload.finish(Expected::default()).await;
+            assert!(sent.is_ok());
+            assert_eq!(ended.err().map(|e| e.code), (!good).then_some(Code::QuotaBytes));
+        }
+    }
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_pauses_is_told_of_its_refusal() {
+    let fixture = Fixture::small(1 << 20);
+    let mut upload = fixture.metered(MediaType::Text, Encoding::Identity, up_to(3));
+    let body = stream::iter([Ok(Bytes::from_static(b"four"))]).chain(stream::pending());
+    assert_eq!(upload.pump(body).await.unwrap_err().code, Code::QuotaBytes);
+    drop(upload);
+    fixture.assert_nothing_is_left().await;
 }

@@ -34,6 +34,15 @@ enum Writer {
     Refused(Error),
 }
 
+impl Writer {
+    /// Waits until no further command is taken.
+    async fn ended(&self) {
+        if let Self::Running(commands, _) = self {
+            commands.closed().await;
+        }
+    }
+}
+
 /// What the sender said of the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
@@ -62,8 +71,8 @@ impl Upload {
     /// Hands over the next bytes; waits while the writer is behind.
     ///
     /// # Errors
-    /// A refusal that earlier bytes earned: `BodyTooLarge`, `EncodingBroken`, `Internal`. It
-    /// stays the same from then on.
+    /// A refusal that earlier bytes earned: `BodyTooLarge`, `EncodingBroken`, `Internal`, or that of
+    /// the upload's meter. It stays the same from then on.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         if chunk.is_empty() {
             return Ok(());
@@ -84,7 +93,11 @@ impl Upload {
         let mut deadline = Instant::now() + self.idle_timeout;
         let mut came = 0;
         loop {
-            let next = timeout_at(deadline, body.next()).await.map_err(|_| self.stalled())?;
+            let next = tokio::select! {
+                next = timeout_at(deadline, body.next()) => next.map_err(|_| self.stalled())?,
+                // A sender that pauses is told of its refusal all the same.
+                () = self.writer.ended() => return self.send(Command::Chunk(Bytes::new())).await,
+            };
             let Some(chunk) = next else { return Ok(()) };
             let chunk = chunk?;
             came += chunk.len();

@@ -36,7 +36,11 @@ pub(super) struct Order {
     pub media: MediaType,
     pub encoding: Encoding,
     pub config: config::Intake,
+    pub meter: Meter,
 }
+
+/// Is told how many decoded bytes come next, before they are written; its refusal ends the upload.
+pub type Meter = Box<dyn FnMut(u64) -> Result<(), Error> + Send>;
 
 /// A finished body, or why it was refused.
 pub(super) type Reply = Result<(Payload, Draft), Error>;
@@ -78,6 +82,7 @@ fn run(
             hash: Sha256::new(),
             length: 0,
             max_body_bytes: order.config.max_body_bytes,
+            meter: order.meter,
         },
     };
     while let Some(command) = inbox.blocking_recv() {
@@ -147,6 +152,7 @@ struct Sink {
     hash: Sha256,
     length: u64,
     max_body_bytes: u64,
+    meter: Meter,
 }
 
 impl Sink {
@@ -155,6 +161,7 @@ impl Sink {
         if self.length >= self.max_body_bytes {
             return Err(too_large(self.max_body_bytes));
         }
+        (self.meter)(bytes.len() as u64)?;
         self.hash.update(bytes);
         self.file.write_all(bytes).map_err(|e| disk(&e))
     }

@@ -15,6 +15,7 @@ use crate::support::{
     Daemon, files,
     jobs::{self, Upload},
     model::{Model, STORAGES},
+    shared::shared,
     start, wait_empty,
 };
 
@@ -272,13 +273,7 @@ async fn jobs_are_listed_newest_first_in_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_good_file_has_its_six_errors_under_dch_2020() {
-    let shared = ["../shared", "../../shared"].map(|up| {
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(up).join("samples/testgood.txt")
-    });
-    let Some(path) = shared.iter().find(|path| path.exists()) else {
-        println!("SKIPPED: the published sample files are not beside this checkout");
-        return;
-    };
+    let Some(path) = shared("samples/testgood.txt") else { return };
     let dir = tempfile::tempdir().unwrap();
     let daemon = start(dir.path(), &[("CVRSD__VALIDATION__PROFILE", "dch-2020")]);
     let mut client = daemon.jobs().await;

@@ -1,9 +1,14 @@
 //! How much a client may do: at its bound and one above.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use reqwest::{Method, Response};
+use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -122,6 +127,70 @@ async fn payloads_have_bytes_up_to_their_bound() {
         bench.wait(&token, &id).await;
     }
     crate::support::wait_empty(&bench.daemon.dir, &["spool", "payloads"]);
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(text).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encoded_payloads_count_with_what_comes_out() {
+    let text = files::text(1, 0..20);
+    let bench = bench(&format!("spool_bytes_max = {}", text.len()));
+    let token = bench.token("Q", ALL).await;
+    let send = async |length: usize| {
+        let mut text = text.clone();
+        text.resize(length, b'\n');
+        let request = bench.request(Method::POST, JOBS, &token).header("content-encoding", "gzip");
+        let request = request.header("content-type", "text/plain").body(gzip(&text));
+        request.send().await.unwrap()
+    };
+    let over = send(text.len() + 1).await;
+    assert_eq!(problem(over).await, refused(429, "CVRS-QUOTA-BYTES"));
+    let id = id_of(send(text.len()).await).await;
+    bench.wait(&token, &id).await;
+    crate::support::wait_empty(&bench.daemon.dir, &["spool", "payloads"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_has_the_bytes_of_its_job_and_not_one_more() {
+    let text = files::text(1, 0..20);
+    let bench = bench(&format!("spool_bytes_max = {}", text.len()));
+    let token = bench.token("Q", ALL).await;
+    let keyed = |encoding: &str| {
+        let request = bench.request(Method::POST, JOBS, &token).header("idempotency-key", "k");
+        request.header("content-type", "text/plain").header("content-encoding", encoding)
+    };
+    let job = id_of(keyed("identity").body(text.clone()).send().await.unwrap()).await;
+    bench.wait(&token, &job).await;
+
+    // With this one on its way the client has no room for a second body of that length.
+    let rest = Open::begin(&bench, &token).await;
+    let mut longer = text.clone();
+    longer.push(b'\n');
+    for (encoding, same, more) in
+        [("identity", text.clone(), longer.clone()), ("gzip", gzip(&text), gzip(&longer))]
+    {
+        let same = keyed(encoding).body(same).send().await.unwrap();
+        assert_eq!(id_of(same).await, job, "{encoding}");
+        let more = keyed(encoding).body(more).send().await.unwrap();
+        let detail: Value = more.json().await.unwrap();
+        assert_eq!(detail["code"], "CVRS-REQUEST-CONFLICT", "{encoding}");
+        assert!(detail["detail"].as_str().unwrap().contains(&job), "{detail}");
+        assert!(detail["detail"].as_str().unwrap().ends_with("longer than that one"), "{detail}");
+    }
+
+    // The answer comes at the first byte beyond, though the sender has not ended.
+    let (end, body) = mpsc::channel(4);
+    end.send(Ok::<_, std::io::Error>(Bytes::from(longer))).await.unwrap();
+    let body = reqwest::Body::wrap_stream(ReceiverStream::new(body));
+    let answer = tokio::time::timeout(PATIENCE / 4, keyed("identity").body(body).send()).await;
+    let answer = answer.expect("an answer before the body ends").unwrap();
+    assert_eq!(problem(answer).await, refused(409, "CVRS-REQUEST-CONFLICT"));
+    drop(end);
+    rest.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,3 +124,29 @@ async fn after_a_broken_file_the_clients_are_as_before() {
     let stranger = Client::new().get(daemon.url(JOBS)).send().await.unwrap();
     assert_eq!(problem(stranger).await, refused(401, "CVRS-TOKEN-MISSING"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_start_and_no_reading_again_tells_the_digest_of_a_broken_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let a = client("A", "TA", "");
+    let (before, from) = a.split_once("secret_sha256 = \"").unwrap();
+    let digest = from.split('"').next().unwrap();
+    let broken = [
+        (format!("{before}secret_sha256 = \"{digest}\n"), "line 6, column"),
+        (a.replace("[[auth.client]]", "[auth.client]"), "auth.client: expected a sequence"),
+    ];
+    let daemon = serve(dir, &a);
+    for (clients, told) in &broken {
+        write(dir, clients);
+        hang_up(&daemon, dir, told).await;
+        let config = dir.join("cvrsd.toml");
+        let args = ["--config", config.to_str().unwrap()];
+        let start = command(&dir.join("other"), &args, &[]).output().unwrap();
+        let stderr = String::from_utf8(start.stderr).unwrap();
+        assert_eq!(start.status.code(), Some(64));
+        assert!(stderr.contains(told) && !stderr.contains(digest), "{stderr}");
+    }
+    let log = std::fs::read_to_string(dir.join("log")).unwrap();
+    assert!(!log.contains(digest), "{log}");
+}

@@ -1,10 +1,10 @@
 //! Section 5: what the two rule profiles take.
 
-use std::path::Path;
+use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{http::Server, rows};
+use crate::support::{http::Server, rows, shared::shared};
 
 const PROFILES: [&str; 2] = ["dch-2020", "dch-2021"];
 
@@ -138,7 +138,8 @@ fn s5_coded_values_are_trimmed_before_they_are_compared_but_not_before_the_null_
 
 #[test]
 fn s5_the_published_good_file_has_six_errors_under_dch_2020() {
-    let Some(text) = sample("testgood.txt") else { return };
+    let Some(path) = shared("samples/testgood.txt") else { return };
+    let text = fs::read(path).unwrap();
     let server = Server::with(&[("CVRSD__VALIDATION__PROFILE", "dch-2020")]);
     let body: Value = server.run("POST", text);
     assert_eq!((&body["totalRecords"], &body["validationErrorsCount"]), (&33.into(), &6.into()));
@@ -146,21 +147,11 @@ fn s5_the_published_good_file_has_six_errors_under_dch_2020() {
 
 #[test]
 fn s5_the_published_file_without_all_columns_fails_whole() {
-    let Some(text) = sample("testMissingHeaders.txt") else { return };
+    let Some(path) = shared("samples/testMissingHeaders.txt") else { return };
+    let text = fs::read(path).unwrap();
     let job = Server::new().run_full("POST", text);
     assert_eq!(job["failure"]["code"], "CVRS-HEADER-COLUMN");
-    let Some(text) = sample("notacvrs.txt") else { return };
+    let Some(path) = shared("samples/notacvrs.txt") else { return };
+    let text = fs::read(path).unwrap();
     assert_eq!(Server::new().run_full("POST", text)["failure"]["code"], "CVRS-HEADER");
-}
-
-/// A published sample file where they lie beside this checkout.
-fn sample(name: &str) -> Option<Vec<u8>> {
-    let up = ["../shared", "../../shared"];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found =
-        up.iter().find_map(|up| std::fs::read(root.join(up).join("samples").join(name)).ok());
-    if found.is_none() {
-        eprintln!("SKIPPED: NOTHING WAS CHECKED, {name} is not at ../shared/samples");
-    }
-    found
 }

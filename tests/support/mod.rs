@@ -8,6 +8,7 @@ pub mod http;
 pub mod jobs;
 pub mod model;
 pub mod rows;
+pub mod shared;
 pub mod zips;
 
 use std::{

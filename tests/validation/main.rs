@@ -12,16 +12,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, process::Command};
 
 use cvrsd::proto::jobs::{Job, Operation, Outcome, RowError};
 use support::{
     Daemon, files,
     jobs::{self, Upload},
+    shared::shared,
     start,
 };
 use tempfile::TempDir;
@@ -41,17 +38,6 @@ async fn run(daemon: &Daemon, operation: Operation, text: &[u8]) -> (Job, Vec<Ro
     let job = jobs::run(&mut client, &Upload::zip(operation, text)).await;
     let errors = jobs::errors(&mut client, &job.job_id).await;
     (job, errors)
-}
-
-/// A file of the published samples, where these lie beside the project.
-fn sample(name: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared/samples", "../../shared/samples"].map(|up| root.join(up).join(name));
-    let found = places.into_iter().find(|path| path.exists());
-    if found.is_none() {
-        eprintln!("SKIPPED: the published sample {name} is not beside the project");
-    }
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,16 +84,17 @@ async fn a_delete_with_the_ids_alone_is_refused_row_by_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_samples_end_as_their_reports_say() {
-    let Some(good) = sample("testgood.txt") else { return };
+    let Some(good) = shared("samples/testgood.txt") else { return };
     let (_dir, daemon) = strict();
     let (job, errors) = run(&daemon, Operation::Create, &fs::read(good).unwrap()).await;
     assert_eq!((job.outcome(), errors.len()), (Outcome::Succeeded, 0));
     assert_eq!(job.rows.unwrap().applied, 33);
 
-    let bad = fs::read(sample("testerror.txt").unwrap()).unwrap();
+    let bad = fs::read(shared("samples/testerror.txt").unwrap()).unwrap();
     let (job, errors) = run(&daemon, Operation::Create, &bad).await;
     assert_eq!((job.rows.unwrap().total, job.rows.unwrap().valid), (52, 0));
-    let report = fs::read(sample("expected-reports/testerror.txt.rpt.json").unwrap()).unwrap();
+    let report =
+        fs::read(shared("samples/expected-reports/testerror.txt.rpt.json").unwrap()).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     // What lay in the future then may be past now; those are left out here.
     let lasting = |code: &str| !["BUSR011", "BUSR012"].contains(&code);
@@ -134,16 +121,16 @@ async fn the_published_samples_end_as_their_reports_say() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_files_that_are_no_cvrs_fail() {
-    let Some(headers) = sample("testMissingHeaders.txt") else { return };
+    let Some(headers) = shared("samples/testMissingHeaders.txt") else { return };
     let (_dir, daemon) = strict();
-    let letter = sample("notacvrs.txt").unwrap();
+    let letter = shared("samples/notacvrs.txt").unwrap();
     for (path, code) in [(headers, "CVRS-HEADER-COLUMN"), (letter, "CVRS-HEADER")] {
         let (job, errors) = run(&daemon, Operation::Create, &fs::read(path).unwrap()).await;
         assert_eq!(job.outcome(), Outcome::Failed);
         assert_eq!((errors.len(), errors[0].line, &*errors[0].code), (1, 1, code));
     }
     // As text it is refused at once, as the entry of a zip it makes a job that fails.
-    let empty = fs::read(sample("empty.txt").unwrap()).unwrap();
+    let empty = fs::read(shared("samples/empty.txt").unwrap()).unwrap();
     let (job, errors) = run(&daemon, Operation::Create, &empty).await;
     assert_eq!((job.outcome(), &*errors[0].code), (Outcome::Failed, "CVRS-FILE-EMPTY"));
     let upload = Upload::text(Operation::Create, &empty);

@@ -121,7 +121,8 @@ fn a_value_of_the_wrong_type_is_refused_with_its_key_and_origin() {
         (with_file("[grpc]\nreflection = 1\n"), "grpc.reflection = 1"),
         (with_file("[data]\ndir = 5\n"), "data.dir = 5"),
         (with_file("[grpc]\nlisten = \"localhost\"\n"), "grpc.listen"),
-        (with_file("[auth]\nmode = \"maybe\"\n"), "auth.mode = \"maybe\""),
+        (with_file("[auth]\nmode = \"maybe\"\n"), "auth.mode: expected `none` or `token`"),
+        (with_file("[engine]\nretry_min = \"soon\"\n"), "engine.retry_min = \"soon\""),
         (with_variables(&[("CVRSD__ENGINE__WORKERS", "")]), "variable CVRSD__ENGINE__WORKERS"),
         (
             with_variables(&[("CVRSD__ENGINE__RETRY_MIN", "5 parsecs")]),
@@ -241,6 +242,36 @@ fn what_is_wrong_with_a_client_is_said_without_its_digest() {
         assert!(error.contains(named), "{error}");
         assert!(!error.contains("000000"), "{error}");
     }
+}
+
+#[test]
+fn no_error_shows_a_value_of_the_clients() {
+    let digest = "00000000000000000000000000000000000000000000000000000000000000ff";
+    let quoted = format!("\"{digest}\"");
+    let cases = [
+        (CLIENT.replace("[[auth.client]]", "[auth.client]"), "auth.client: expected a sequence"),
+        (CLIENT.replace(&quoted, digest), "at line 5, column"),
+        (CLIENT.replace(&quoted, &format!("\"{digest}")), "at line 5, column"),
+        (CLIENT.replace(&quoted, &format!("{quoted} x")), "at line 5, column"),
+        (CLIENT.replace("secret_sha256 =", "secret_sha256"), "at line 5, column"),
+        (CLIENT.replace("[\"Upload\"]", &quoted), "auth.client: expected a sequence"),
+        (CLIENT.replace("[\"Upload\"]", "[\"Upload\"]\nvalidate_only = 000"), "at line 5"),
+        (format!("{CLIENT}validate_only = {quoted}\n"), "auth.client: expected a boolean"),
+        (CLIENT.replace(&quoted, "77000077"), "auth.client: expected a string"),
+        (CLIENT.replace(&quoted, &format!("[{quoted}]")), "auth.client: expected a string"),
+        (format!("[auth]\nclient = {quoted}\n"), "auth.client: expected a sequence"),
+        (format!("[auth]\nclient = \", expected {digest}\"\n"), "auth.client: expected a sequence"),
+        (format!("[auth]\nmode = {quoted}\n"), "auth.mode: expected `none` or `token`"),
+        (format!("[auth]\ntoken_lifetime = {quoted}\n"), "auth.token_lifetime: "),
+        (format!("auth = {quoted}\n"), "\"auth\""),
+    ];
+    for (text, named) in cases {
+        let error = with_file(&text).unwrap_err().to_string();
+        assert!(error.contains(named), "{named}: {error}");
+        assert!(!error.contains("0000"), "{error}");
+    }
+    let error = with_variables(&[("CVRSD__AUTH__CLIENT", digest)]).unwrap_err().to_string();
+    assert!(error.contains("CVRSD__AUTH__CLIENT") && !error.contains("0000"), "{error}");
 }
 
 #[test]
