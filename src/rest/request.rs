@@ -161,7 +161,8 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     let Some(value) = headers.get(NAME).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.to_str().ok().filter(digits).and_then(|text| text.parse().ok());
     let malformed = || Error::new(Code::Parameter, "last-event-id is not a number");
     Ok(Some(number.ok_or_else(malformed)?))
 }
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(last_event_id(&headers(&[])).unwrap(), None);
         assert_eq!(of("17").unwrap(), Some(17));
         assert_eq!(of("").unwrap(), None);
-        for bad in ["-1", "x", "1 2"] {
+        for bad in ["-1", "+1", "x", "1 2", "18446744073709551616"] {
             assert_eq!(of(bad).unwrap_err().code, Code::Parameter, "{bad:?}");
         }
     }

@@ -74,14 +74,11 @@ pub(in crate::rest) struct LastEventId;
 
 impl IntoParams for LastEventId {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let seq = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(0.0));
         vec![header(
             "Last-Event-ID",
-            "Events after this one are sent; 0 for a snapshot first. Not above the newest event",
-            seq,
+            "Events after the one of this number are sent; 0 or empty for a snapshot first. Not above \
+             the newest event",
+            text().pattern(Some("^[0-9]*$")),
         )]
     }
 }
