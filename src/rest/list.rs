@@ -31,7 +31,7 @@ struct Parameters {
     #[param(value_type = u64, maximum = 4_294_967_295_u32)]
     page_size: u32,
     /// `nextPageToken` of the page before; empty for the first page.
-    #[param(pattern = "^[0-9]{0,19}$")]
+    #[param(pattern = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$")]
     page_token: String,
     /// Only jobs with this status.
     #[param(value_type = Option<StatusName>, nullable = false)]
@@ -83,7 +83,7 @@ pub(super) async fn list(
 }
 
 /// Where the listing starts and, unless this page is the last, where it goes on (RFC 8288). All
-/// values are from closed sets or are digits, so none needs an escape.
+/// values are from closed sets, digits or ids, so none needs an escape.
 fn links(query: &ListQuery, next_page_token: &str) -> String {
     let mut filters = Vec::new();
     if query.page_size > 0 {

@@ -13,10 +13,11 @@ use cvrsd::proto::{
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use reqwest::{Method, StatusCode};
+use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::{
-    bench::{ALL, Bench, JOBS, READING, client, id_of, token_of},
+    bench::{ALL, Bench, JOBS, Jobs, READING, client, id_of, reason, token_of},
     scopes,
     support::files,
 };
@@ -80,8 +81,14 @@ async fn another_tenants_job_is_like_one_that_never_was_on_every_rest_path() {
             JOBS => {
                 let list = bench.get(JOBS, &b).await.text().await.unwrap();
                 assert_eq!(list, r#"{"jobs":[],"nextPageToken":""}"#);
-                let page = bench.get(&format!("{JOBS}?pageToken=999"), &b).await;
-                assert_eq!(page.text().await.unwrap(), list);
+                let page = async |token: &str| {
+                    let page = bench.get(&format!("{JOBS}?pageToken={token}"), &b).await;
+                    page.text().await.unwrap()
+                };
+                let never = page(NEVER).await;
+                assert!(never.contains("CVRS-PAGE-TOKEN"), "{never}");
+                assert_eq!(page(id).await, never);
+                assert_eq!(page("999").await, never);
             }
             "/v0/upload/cvrs/batch" | "/v0/token/gen" | "/v0/token/refresh" => {}
             other => panic!("{other} is not walked"),
@@ -113,6 +120,46 @@ async fn a_submit_never_meets_another_tenants_key_or_records() {
     assert!(counts.counts.iter().all(|c| c.tenant == "TB"));
 }
 
+/// Tokens and links of all pages, with the names of the jobs in place of their ids.
+async fn page_ends(bench: &Bench, token: &str, made: &[String]) -> Vec<String> {
+    let named = |text: &str| {
+        let ids = made.iter().enumerate();
+        ids.fold(text.to_owned(), |text, (n, id)| text.replace(id, &format!("job {n}")))
+    };
+    let (mut ends, mut path) = (Vec::new(), format!("{JOBS}?pageSize=1"));
+    loop {
+        let page = bench.get(&path, token).await;
+        let link = page.headers()["link"].to_str().unwrap().to_owned();
+        let page: Value = page.json().await.unwrap();
+        let next = page["nextPageToken"].as_str().unwrap();
+        ends.push(format!("{:?} {}", named(next), named(&link)));
+        if next.is_empty() {
+            return ends;
+        }
+        path = format!("{JOBS}?pageSize=1&pageToken={next}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_tell_nothing_of_what_other_tenants_submit() {
+    let mut seen = Vec::new();
+    for others in [[0, 0, 0], [1, 7, 2]] {
+        let bench = Bench::new("");
+        let (a, b) = (bench.token("A", ALL).await, bench.token("B", ALL).await);
+        let mut made = Vec::new();
+        for count in others {
+            for _ in 0..count {
+                id_of(bench.submit(Method::POST, &a, 0..1).await).await;
+            }
+            made.push(id_of(bench.submit(Method::POST, &b, 0..1).await).await);
+        }
+        seen.push(page_ends(&bench, &b, &made).await);
+    }
+    assert_eq!(seen[0].len(), 3);
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0][0].starts_with("\"job 2\""), "{seen:?}");
+}
+
 /// Every method of our services, out of the descriptors.
 fn methods() -> BTreeSet<String> {
     let set = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
@@ -127,6 +174,26 @@ fn methods() -> BTreeSet<String> {
 fn readers() -> String {
     let scopes = format!("scopes = {READING:?}");
     [("A", "TA"), ("B", "TB")].map(|(id, tenant)| client(id, tenant, &scopes)).concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenants_job_is_no_page_token_over_grpc() {
+    let bench = Bench::new("");
+    let (a, b) = (bench.token("A", ALL).await, bench.token("B", ALL).await);
+    let theirs = id_of(bench.submit(Method::POST, &a, 0..1).await).await;
+    let mut jobs = bench.jobs(&b).await;
+    let refusal = page_refusal(&mut jobs, &theirs).await;
+    for token in [NEVER, "999"] {
+        assert_eq!(page_refusal(&mut jobs, token).await, refusal);
+    }
+}
+
+/// All of the refusal of that page token.
+async fn page_refusal(jobs: &mut Jobs, token: &str) -> (Code, String, Vec<u8>) {
+    let request = ListJobsRequest { page_token: token.to_owned(), ..Default::default() };
+    let refusal = jobs.list_jobs(request).await.unwrap_err();
+    assert_eq!(reason(&refusal).1, "CVRS-PAGE-TOKEN");
+    (refusal.code(), refusal.message().to_owned(), refusal.details().to_vec())
 }
 
 /// What a refusal shows, without the name that was asked for.
