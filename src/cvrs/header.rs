@@ -29,8 +29,7 @@ pub enum Need {
 pub struct HeaderError {
     /// [`Code::HeaderMalformed`], [`Code::HeaderColumn`] or [`Code::HeaderDuplicate`].
     pub code: Code,
-    /// One lower-case sentence. Shows an unknown name only where it looks like a column's, as the
-    /// line may be a data row.
+    /// One lower-case sentence. Shows known names only, as the line may be a data row.
     pub message: String,
 }
 
@@ -57,8 +56,9 @@ impl Header {
     /// warning; empty cells at the end are no columns.
     ///
     /// # Errors
-    /// The first that holds of: not UTF-8, empty, more than [`HEADER_COLUMNS_MAX`] columns, no known
-    /// column, an empty name before the last name, a name twice, a needed column missing.
+    /// The first that holds of: not UTF-8, empty, more than [`HEADER_COLUMNS_MAX`] columns, a control
+    /// character in a name, no known column, an empty name before the last name, a name twice, a
+    /// needed column missing.
     pub fn parse(line: &[u8], need: Need) -> Result<Self, HeaderError> {
         let line = without_cr(line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line));
         let Ok(text) = str::from_utf8(line) else { return Err(no_header("is not UTF-8 text")) };
@@ -70,6 +70,11 @@ impl Header {
         if names.len() > HEADER_COLUMNS_MAX {
             let (count, max) = (names.len(), HEADER_COLUMNS_MAX);
             return Err(no_header(format_args!("has {count} columns, more than {max}")));
+        }
+        // Lines that end in some other way than by a newline make one name of a column and a value.
+        if let Some(place) = names.iter().position(|name| name.contains(char::is_control)) {
+            let place = place + 1;
+            return Err(no_header(format_args!("has a control character in column {place}")));
         }
         let columns: Vec<_> = names.iter().map(|name| Field::from_name(name)).collect();
         if columns.iter().all(Option::is_none) {
@@ -202,7 +207,7 @@ fn check_names(names: &[&str]) -> Result<(), HeaderError> {
     let mut seen = HashMap::with_capacity(names.len());
     for (place, name) in names.iter().enumerate() {
         if let Some(first) = seen.insert(name.to_ascii_lowercase(), place) {
-            let name = shown(name).unwrap_or("a column");
+            let name = Field::from_name(name).map_or("a column", Field::name);
             let message = format!(
                 "{name} stands twice in the header, as column {} and {}",
                 first + 1,
@@ -233,8 +238,9 @@ fn warnings(columns: &[Option<Field>], names: &[&str]) -> Vec<String> {
     warnings
 }
 
-/// The name where it looks like one of a column and not like a value.
+/// The name where it looks like one of a column and not like a value: an identifier with an underscore.
 fn shown(name: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (name.len() <= NAME_CHARS_MAX && name.bytes().all(plain)).then_some(name)
+    let identifier = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(plain);
+    (name.len() <= NAME_CHARS_MAX && identifier && name.contains('_')).then_some(name)
 }

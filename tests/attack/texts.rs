@@ -2,8 +2,23 @@
 
 use crate::{
     run::{Attack, End, over_grpc, over_rest},
-    support::http::{JOBS, Server},
+    support::{
+        command,
+        http::{JOBS, Server},
+        ready,
+    },
 };
+
+/// Files of which rows read as columns of the header: their lines end in a carriage return, or a row with
+/// the name of a column stands first.
+const ROWS_AS_COLUMNS: [&str; 4] = [
+    "vax_event_id\trecip_first_name\trecip_last_name\rEV1\tJohn\tSmith\rEV2\tMary\tJones\r",
+    "vax_event_id\trecip_last_name\trecip_sex\rEV1\tSmith\tF\rEV2\tSmith\tM",
+    "EV1\tJohn\tserology\tJohn",
+    "EV1\tJohn\tvax_event_id\tSmith\tMary\nEV2\tMary\tX\tJones\tJohn\n",
+];
+/// Values of their rows. The last file has its id in its third column.
+const VALUES: [&str; 6] = ["EV1", "EV2", "John", "Smith", "Mary", "Jones"];
 
 fn attack(name: &'static str, body: impl Into<Vec<u8>>, end: End) -> Attack {
     Attack { name, media: "text/plain", body: body.into(), end }
@@ -34,6 +49,14 @@ fn texts() -> Vec<Attack> {
             End::Read,
         ),
         attack("carriage returns alone", "vax_event_id\rEV1\rEV2\r", header),
+        attack("carriage returns alone, and columns that are known", ROWS_AS_COLUMNS[0], header),
+        attack("carriage returns alone, and a value twice", ROWS_AS_COLUMNS[1], header),
+        attack(
+            "a row in place of the header, and a value twice",
+            ROWS_AS_COLUMNS[2],
+            End::Failed("CVRS-HEADER-DUPLICATE"),
+        ),
+        attack("a row in place of the header", ROWS_AS_COLUMNS[3], End::Read),
         attack("newlines alone", "\n".repeat(100_000), header),
         attack("a NUL in the header", "vax_event_id\0\nEV1\n", header),
         attack("a NUL in a row", "vax_event_id\nE\0V1\n\0\n", End::Read),
@@ -59,6 +82,33 @@ fn odd_texts_are_read_or_fail_the_job_over_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_texts_are_read_or_fail_the_job_over_grpc() {
     over_grpc(texts(), &[]).await;
+}
+
+#[test]
+fn rows_that_read_as_columns_show_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut command = command(&dir.path().join("data"), &[], &[("CVRSD__LOG__LEVEL", "trace")]);
+    let output = std::fs::File::create(&log).unwrap();
+    let child = command.stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
+    let daemon = ready(&dir.path().join("data"), child);
+    let server = Server { daemon, dir };
+    let outcomes = ["FAILED", "FAILED", "FAILED", "PARTIAL"];
+    for (text, outcome) in ROWS_AS_COLUMNS.into_iter().zip(outcomes) {
+        let job = server.submit("DELETE", text);
+        let mut shown = server.wait(&job);
+        assert_eq!(server.full(&job)["outcome"], outcome);
+        for path in ["?view=full", "/errors", "/events"] {
+            shown += &server.get(&format!("{JOBS}/{job}{path}")).body;
+        }
+        shown += &server.get(JOBS).body;
+        let batch = [("Content-Type", "text/plain")];
+        shown += &server.call("DELETE", "/v0/upload/cvrs/batch", &batch, text.as_bytes()).body;
+        shown += &std::fs::read_to_string(&log).unwrap();
+        for value in VALUES {
+            assert!(!shown.contains(value), "{value} stands in {shown}");
+        }
+    }
 }
 
 #[test]

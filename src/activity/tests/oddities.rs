@@ -102,6 +102,11 @@ fn headers() -> Vec<(&'static str, Vec<u8>, End)> {
             headed(&suffixed(&h, "vax_prov_suffix"), &suffixed(&r, "RN")),
             Read(1, vec![], 1),
         ),
+        (
+            "other columns",
+            headed(&format!("{h}\tnote\tmy_note"), &format!("{r}\tx\ty")),
+            Read(1, vec![], 2),
+        ),
         ("a name twice", headed(&format!("{h}\tCVX"), &r), Fails(Code::HeaderDuplicate)),
         ("a name missing", headed(&h.replace("\tcvx", ""), &r), Fails(Code::HeaderColumn)),
         (
@@ -140,6 +145,11 @@ fn files() -> Vec<(&'static str, Vec<u8>, End)> {
         (
             "only CR at line ends",
             unix.replace('\n', "\r").into_bytes(),
+            Fails(Code::HeaderMalformed),
+        ),
+        (
+            "a control character in a header name",
+            headed(&h.replace("cvx", "c\u{b}vx"), &row(1)),
             Fails(Code::HeaderMalformed),
         ),
         ("no final line end", whole.trim_ascii_end().to_vec(), good(1)),

@@ -38,10 +38,12 @@ fn empty_names_are_taken_only_at_the_end() {
 fn a_name_twice_fails_the_file_whatever_its_case() {
     let (code, message) = refusal("vax_event_id\trecip_id\t Vax_Event_ID", Need::Key);
     assert_eq!(code, Code::HeaderDuplicate);
-    assert_eq!(message, "Vax_Event_ID stands twice in the header, as column 1 and 3");
-    let (code, message) = refusal("vax_event_id\tJane Doe\tJane Doe", Need::Key);
-    assert_eq!(code, Code::HeaderDuplicate);
-    assert_eq!(message, "a column stands twice in the header, as column 2 and 3");
+    assert_eq!(message, "vax_event_id stands twice in the header, as column 1 and 3");
+    for other in ["Jane Doe", "Doe", "jane_doe"] {
+        let (code, message) = refusal(&format!("vax_event_id\t{other}\t{other}"), Need::Key);
+        assert_eq!(code, Code::HeaderDuplicate);
+        assert_eq!(message, "a column stands twice in the header, as column 2 and 3");
+    }
 }
 
 #[test]
@@ -57,6 +59,26 @@ fn what_has_no_known_column_is_no_header() {
     assert_eq!(Header::parse(&utf_16, Need::All).unwrap_err().code, Code::HeaderMalformed);
     let error = Header::parse(b"vax_event_id\t\xff", Need::Key).unwrap_err();
     assert_eq!(error.message, "not a cvrs header: the first line is not UTF-8 text");
+}
+
+#[test]
+fn a_control_character_in_a_name_makes_the_line_no_header_and_shows_nothing_of_it() {
+    for control in ["\r", "\0", "\u{b}", "\u{c}", "\u{1b}", "\u{7f}", "\u{85}"] {
+        let line = format!("vax_event_id\trecip_last_name{control}EV1\tSmith{control}EV2\tSmith");
+        for (line, place) in [
+            (line.clone(), 2),
+            (format!("{line}\r"), 2),
+            (format!("{control}vax_event_id\trecip_id"), 1),
+            (format!("vax_event_id{control}\r"), 1),
+            (format!("vax_event_id\trecip_id\t{control}\t"), 3),
+        ] {
+            let (code, message) = refusal(&line, Need::Key);
+            assert_eq!(code, Code::HeaderMalformed, "{line:?}");
+            let what = format!("the first line has a control character in column {place}");
+            assert_eq!(message, format!("not a cvrs header: {what}"), "{line:?}");
+        }
+    }
+    assert!(parse("vax_event_id\trecip_id\r", Need::Key).is_ok());
 }
 
 #[test]
@@ -96,18 +118,23 @@ fn a_message_names_eight_missing_columns_and_counts_the_rest() {
 
 #[test]
 fn other_columns_are_ignored_with_a_warning() {
-    let line = format!("{}\tvax_prov_suffix\tJane Doe\t{}", canonical_header(), "x".repeat(65));
+    let others = ["vax_prov_suffix", "Jane Doe", "Smith", "1980_01_01", "a_b-c"].join("\t");
+    let line = format!("{}\t{others}\tx_{}", canonical_header(), "x".repeat(63));
     assert_eq!(
         parse(&line, Need::All).unwrap().warnings(),
         [
             "column 46 (vax_prov_suffix) is not of cvrs v2 and is ignored",
             "column 47 is not of cvrs v2 and is ignored",
             "column 48 is not of cvrs v2 and is ignored",
+            "column 49 is not of cvrs v2 and is ignored",
+            "column 50 is not of cvrs v2 and is ignored",
+            "column 51 is not of cvrs v2 and is ignored",
         ]
     );
-    let longest = format!("{}\t{}", canonical_header(), "x".repeat(64));
-    let warnings = parse(&longest, Need::All).unwrap().warnings().to_vec();
-    assert!(warnings.iter().all(|w| w.contains(&"x".repeat(64)) && w.len() <= SENTENCE_CHARS_MAX));
+    let longest = format!("x_{}", "x".repeat(62));
+    let line = format!("{}\t{longest}", canonical_header());
+    let warnings = parse(&line, Need::All).unwrap().warnings().to_vec();
+    assert!(warnings.iter().all(|w| w.contains(&longest) && w.len() <= SENTENCE_CHARS_MAX));
 }
 
 #[test]
