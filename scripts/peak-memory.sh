@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Measures the daemon's peak memory while it takes and processes a zip just under its bound of
 # 150,000,000 bytes: its rows are created, then deleted. Fails at 512 MiB or above.
+# Usage: peak-memory.sh [PROFILE]; dch-2021 where left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+profile=${1:-dch-2021}
 ROWS=${ROWS:-1711000} # whose zip is just under the bound
 BYTES_MIN=149000000
 BYTES_BOUND=150000000
@@ -25,7 +27,8 @@ address() {
 }
 
 start_daemon() {
-    CVRSD__DATA__DIR=$work/data CVRSD__LOG__LEVEL=warn CVRSD__GRPC__LISTEN=127.0.0.1:0 \
+    CVRSD__DATA__DIR=$work/data CVRSD__VALIDATION__PROFILE=$profile CVRSD__LOG__LEVEL=warn \
+        CVRSD__GRPC__LISTEN=127.0.0.1:0 \
         CVRSD__REST__LISTEN=127.0.0.1:0 CVRSD__ADMIN__LISTEN=127.0.0.1:0 "$cvrsd" serve &
     daemon=$!
     until [ -s "$work/data/listen.json" ]; do
@@ -64,6 +67,7 @@ if [ "$bytes" -lt "$BYTES_MIN" ] || [ "$bytes" -ge "$BYTES_BOUND" ]; then
     exit 1
 fi
 start_daemon
+echo "profile $profile"
 line step rows bytes seconds "peak MiB"
 line idle - - - "$(peak_mib)"
 measure create
