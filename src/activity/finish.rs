@@ -59,22 +59,26 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
 /// # Errors
 /// As the store fails.
 pub fn abandon(step: &Step<'_>) -> Result<Ending, Error> {
-    let job = step.job;
-    let mut applied = step.store.cursor(job.spec.id)?;
+    Ok(unlisted(step.job, step.store.cursor(step.job.spec.id)?))
+}
+
+/// The ending of a cancelled job whose rows were all validated and `applied` so far, without a report.
+#[must_use]
+pub fn unlisted(job: &Job, mut applied: Applied) -> Ending {
     if !job.spec.validate_only {
         let untouched = job.validated.rows_valid.saturating_sub(applied.position);
         for storage in job.spec.storages.iter() {
             *applied.errors.get_mut(storage) += untouched;
         }
     }
-    Ok(Ending {
+    Ending {
         outcome: Outcome::Cancelled,
         validated: Validated { report_length: 0, ..job.validated },
         applied,
         report_length: 0,
         report_crc: crc32fast::hash(b""),
         failure: None,
-    })
+    }
 }
 
 /// The ending of a job of which nothing was processed: its failure is its one error; none for a job

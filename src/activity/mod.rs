@@ -15,7 +15,7 @@ mod validate;
 mod workspace;
 
 pub use apply::apply;
-pub use finish::{abandon, fail, finish};
+pub use finish::{abandon, fail, finish, unlisted};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};

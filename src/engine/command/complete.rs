@@ -1,10 +1,13 @@
 //! A job ends.
 
 use super::Command;
-use crate::domain::{Ending, EventKind, Job, Outcome};
+use crate::{
+    activity,
+    domain::{Applied, Ending, EventKind, Job, Outcome},
+};
 
-/// Ends the job. A cancel that was accepted while the last rows were applied still counts: whoever
-/// was told that the job is cancelled finds it so.
+/// Ends the job. A cancel that was accepted while the last rows were applied, or while the file was
+/// found to be unreadable, still counts: whoever was told that the job is cancelled finds it so.
 pub struct Complete(pub Ending);
 
 impl Command for Complete {
@@ -13,8 +16,15 @@ impl Command for Complete {
             return Vec::new();
         }
         let mut ending = self.0;
-        if job.cancel_requested && ending.outcome != Outcome::Failed {
-            ending.outcome = Outcome::Cancelled;
+        if job.cancel_requested {
+            match ending.outcome {
+                // Nothing was applied of a file that failed.
+                Outcome::Failed if job.is_validated() => {
+                    ending = activity::unlisted(job, Applied::default());
+                }
+                Outcome::Failed => ending = activity::fail(None),
+                _ => ending.outcome = Outcome::Cancelled,
+            }
         }
         vec![EventKind::Completed(Box::new(ending))]
     }

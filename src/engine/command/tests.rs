@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{
-    Applied, Failure, Outcome, Status, StorageSet, Validated,
+    Applied, Failure, Outcome, PerStorage, Status, StorageSet, Validated,
     testing::{all_applied, event, failure, first, fold, legal, submitted},
 };
 
@@ -210,12 +210,20 @@ fn a_job_that_is_cancelled_before_its_end_is_committed_ends_cancelled() {
         assert_eq!(job.outcome(), Some(outcome), "{name}");
         assert_eq!(job.applied.rows_applied, 9, "what was applied stays so");
     }
-    for name in ["validating", "cancelled", "processing", "cancelled in processing"] {
+    let fail = |name: &str| {
         let job = of(name);
         let kinds = ending(Outcome::Failed, Some(failure())).apply(&job);
-        let job = fold(job, kinds);
-        assert_eq!(job.outcome(), Some(Outcome::Failed), "{name}");
-        assert_eq!(job.applied, Applied::default());
+        fold(job, kinds)
+    };
+    for name in ["validating", "processing"] {
+        assert_eq!(fail(name).outcome(), Some(Outcome::Failed), "{name}");
+        assert_eq!(fail(name).applied, Applied::default());
+    }
+    for (name, rows) in [("cancelled", 0), ("cancelled in processing", 9)] {
+        let job = fail(name);
+        assert_eq!((job.outcome(), job.failure), (Some(Outcome::Cancelled), None), "{name}");
+        assert_eq!((job.validated.rows, job.applied.rows_applied), (rows, 0));
+        assert_eq!(job.applied.errors, PerStorage { non_redacted: rows, redacted: rows });
     }
     assert!(ending(Outcome::Succeeded, None).apply(&of("failed")).is_empty());
 }

@@ -95,6 +95,43 @@ async fn a_job_in_validation_ends_with_nothing_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_file_fails_after_the_cancel_ends_cancelled() {
+    let bench = Bench::with(|config| config.intake.max_line_bytes = 2_000);
+    let (gate, mut hook) = Gate::new();
+    bench.store.on_key(move |n| {
+        if n == 0 {
+            hook();
+        }
+    });
+    let unreadable = [text(0..1), b"\n".to_vec(), vec![b'x'; 2_001]].concat();
+    let id = bench.submit(Operation::Create, &unreadable).await;
+    gate.arrived().await;
+    assert!(bench.cancel(id).await);
+    gate.open();
+    let job = bench.wait_end(id).await;
+    check(&bench, &job).await;
+    assert_eq!((job.validated.rows, job.validated.errors, job.failure), (0, 0, None));
+
+    // Behind validation, where the payload is lost.
+    let (gate, mut hook) = Gate::new();
+    bench.store.unhook();
+    bench.store.on_cursor(move |n| {
+        if n == 0 {
+            hook();
+        }
+    });
+    let id = bench.submit(Operation::Create, &text(0..30)).await;
+    gate.arrived().await;
+    fs::remove_file(bench.payload(id)).unwrap();
+    assert!(bench.cancel(id).await);
+    gate.open();
+    let job = bench.wait_end(id).await;
+    assert_eq!(job.outcome(), Some(Outcome::Cancelled));
+    assert_eq!((job.applied, job.failure), (not_applied(30), None));
+    assert!(!bench.poison.is_tripped());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_applies_stops_after_its_batch() {
     let bench = Bench::new();
     let batches = 10;
