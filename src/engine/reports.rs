@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::runtime::Engine;
 use crate::{
     activity::{self, ReportRow},
     domain::{Job, Outcome},
@@ -18,8 +19,21 @@ pub struct ReportReader {
 }
 
 impl ReportReader {
-    /// What is durable of a job's report now.
-    pub(super) async fn open(path: PathBuf, job: &Job) -> Result<Self, Error> {
+    /// What is durable of a job's report now. The file of a job that ends without a report may be
+    /// removed meanwhile; then the job as it stands by now tells.
+    pub(super) async fn open(engine: &Engine, job: &Job) -> Result<Self, Error> {
+        let path = engine.workspace.report(job.spec.id);
+        match Self::open_as(path.clone(), job).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let newest = engine.journal.job(job.spec.id).await.map_err(Error::internal)?;
+                Self::open_as(path, newest.as_deref().unwrap_or(job)).await
+            }
+            opened => opened,
+        }
+        .map_err(Error::internal)
+    }
+
+    async fn open_as(path: PathBuf, job: &Job) -> io::Result<Self> {
         let length =
             if job.is_terminal() { job.report_length } else { job.validated.report_length };
         let failed = job.outcome() == Some(Outcome::Failed);
@@ -49,7 +63,7 @@ impl ReportReader {
             }
             Ok((file, rows))
         };
-        let (file, rows) = blocking(read).await?;
+        let (file, rows) = blocking(read).await.map_err(Error::internal)?;
         self.file = Some(file);
         Ok((!rows.is_empty()).then_some(rows))
     }
@@ -57,7 +71,6 @@ impl ReportReader {
 
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Error> {
-    let read = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
-    read.map_err(Error::internal)
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }

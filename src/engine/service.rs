@@ -322,8 +322,7 @@ impl Service {
     /// # Errors
     /// While starting, or when the report cannot be opened.
     pub async fn report(&self, job: &Job) -> Result<ReportReader, Error> {
-        let path = self.ready()?.workspace.report(job.spec.id);
-        ReportReader::open(path, job).await
+        ReportReader::open(self.ready()?, job).await
     }
 
     /// Reads live records back.

@@ -95,6 +95,38 @@ async fn a_job_in_validation_ends_with_nothing_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_removed_while_it_is_asked_for_is_that_of_the_ended_job() {
+    for lines_too_long in [false, true] {
+        let bench = Bench::with(|config| config.intake.max_line_bytes = 2_000);
+        let (gate, mut hook) = Gate::new();
+        bench.store.on_key(move |n| {
+            if n == 20 {
+                hook();
+            }
+        });
+        let mut text = text_with_errors(0..50, |n| n % 5 == 1);
+        if lines_too_long {
+            text.extend([b'x'; 2_001]);
+        }
+        let id = bench.submit(Operation::Create, &text).await;
+        gate.arrived().await;
+        let before = bench.job(id);
+        assert!(before.validated.report_length > 0);
+        if !lines_too_long {
+            assert!(bench.cancel(id).await);
+        }
+        gate.open();
+        let ended = bench.wait_end(id).await;
+        assert_eq!(ended.report_length, 0);
+        let mut reader = bench.service.report(&before).await.unwrap();
+        let page = reader.next_page().await.unwrap();
+        let codes: Vec<_> = page.into_iter().flatten().map(|row| row.code).collect();
+        let failure = ended.failure.iter().map(|failure| failure.code.as_str().to_owned());
+        assert_eq!(codes, failure.collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_file_fails_after_the_cancel_ends_cancelled() {
     let bench = Bench::with(|config| config.intake.max_line_bytes = 2_000);
     let (gate, mut hook) = Gate::new();
