@@ -72,6 +72,8 @@ pub const PAGE_JOBS_MAX: usize = 500;
 pub const PAGE_SCAN_MAX: usize = 10_000;
 /// Errors in one message of a report stream.
 pub const REPORT_PAGE_ERRORS: usize = 500;
+/// Bytes in one message of a report that is sent as it is stored.
+pub const REPORT_PIECE_BYTES: usize = 64 << 10;
 /// Bytes in one message of a record export.
 pub const EXPORT_PAGE_BYTES: usize = 64 << 10;
 

@@ -171,6 +171,39 @@ impl ReportReader {
         Ok(reader)
     }
 
+    /// How many bytes are left.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.file.as_ref().map_or(0, io::Take::limit)
+    }
+
+    /// Passes over so many bytes, or all that are left.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let left = self.left();
+        let bytes = bytes.min(left);
+        if let Some(file) = &mut self.file {
+            let offset = i64::try_from(bytes).map_err(io::Error::other)?;
+            file.get_mut().seek_relative(offset)?;
+            file.set_limit(left - bytes);
+        }
+        Ok(())
+    }
+
+    /// The next bytes as they are stored, at most so many; none behind the last.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn next_bytes(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Some(file) = &mut self.file {
+            file.take(most as u64).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
     /// The next error, in report order.
     ///
     /// # Errors
@@ -244,6 +277,22 @@ mod tests {
         assert_eq!(reader.next_row().unwrap(), Some(row(2, None)));
         assert_eq!(reader.next_row().unwrap(), Some(row(4, Some(Storage::Redacted))));
         assert_eq!(reader.next_row().unwrap(), None);
+        let stored = format!("{}\n{}\n", row(2, None).tsv(), row(4, Some(Storage::Redacted)).tsv());
+        assert_eq!(stored.len() as u64, length);
+        for first in [0, 1, 30, stored.len() - 1, stored.len(), stored.len() + 1] {
+            let mut reader = ReportReader::open(&path, length).unwrap();
+            reader.skip(first as u64).unwrap();
+            let mut read = Vec::new();
+            loop {
+                let bytes = reader.next_bytes(7).unwrap();
+                assert!(bytes.len() <= 7);
+                if bytes.is_empty() {
+                    break;
+                }
+                read.extend(bytes);
+            }
+            assert_eq!(read, stored.as_bytes().get(first..).unwrap_or_default());
+        }
     }
 
     #[test]

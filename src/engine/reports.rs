@@ -2,12 +2,15 @@
 
 use std::{io, path::PathBuf};
 
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+
 use super::runtime::Engine;
 use crate::{
     activity::{self, ReportRow},
     domain::{Job, Outcome},
     error::Error,
-    limits::REPORT_PAGE_ERRORS,
+    limits::{REPORT_PAGE_ERRORS, REPORT_PIECE_BYTES},
 };
 
 /// Reads a report on blocking threads, a page at a time.
@@ -45,6 +48,34 @@ impl ReportReader {
         Ok(Self { file, failure })
     }
 
+    /// Bytes of the report as lines of TSV, of which none was read yet.
+    #[must_use]
+    pub fn tsv_length(&self) -> u64 {
+        let failure = self.failure.as_ref().map(tsv_line);
+        let file = self.file.as_ref().map_or(0, activity::ReportReader::left);
+        failure.map_or(file, |line| line.len() as u64)
+    }
+
+    /// These lines from a byte on, in pieces; they are sent as they are stored.
+    pub fn tsv_from(self, first: u64) -> impl Stream<Item = Result<Bytes, Error>> {
+        let failure = self.failure.as_ref().map(tsv_line).map(|line| {
+            let first = usize::try_from(first).unwrap_or(usize::MAX).min(line.len());
+            Ok(Bytes::from(line).slice(first..))
+        });
+        let file = self.file.map(|file| (file, first));
+        let stored = stream::try_unfold(file, |state| async {
+            let Some((mut file, skip)) = state else { return Ok(None) };
+            let read = move || {
+                file.skip(skip)?;
+                let bytes = file.next_bytes(REPORT_PIECE_BYTES)?;
+                Ok((file, bytes))
+            };
+            let (file, bytes) = blocking(read).await.map_err(Error::internal)?;
+            Ok((!bytes.is_empty()).then_some((Bytes::from(bytes), Some((file, 0)))))
+        });
+        stream::iter(failure).chain(stored)
+    }
+
     /// The next errors in report order, at most `limits::REPORT_PAGE_ERRORS`; `None` after the last.
     ///
     /// # Errors
@@ -67,6 +98,10 @@ impl ReportReader {
         self.file = Some(file);
         Ok((!rows.is_empty()).then_some(rows))
     }
+}
+
+fn tsv_line(row: &ReportRow) -> String {
+    format!("{}\n", row.tsv())
 }
 
 async fn blocking<T: Send + 'static>(

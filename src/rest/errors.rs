@@ -79,13 +79,16 @@ pub(super) async fn errors(
     }
     let tag = entity_tag(&job, format);
     let part = match asked(&headers, &tag) {
-        Some(range) => part(range, length(face.service.report(&job).await?, format).await?),
+        Some(range) => part(range, length(&face, &job, format).await?),
         None => Part::Whole,
     };
     let mut response = match part {
         Part::Whole => answer(StatusCode::OK, format, Body::from_stream(pages(reader, format))),
         Part::Bytes { first, last, total } => {
-            let body = Body::from_stream(cut(pages(reader, format), first, last));
+            let body = match format {
+                Format::Tsv => Body::from_stream(cut(tsv(reader, first), 0, last - first)),
+                Format::Ndjson => Body::from_stream(cut(pages(reader, format), first, last)),
+            };
             let mut response = answer(StatusCode::PARTIAL_CONTENT, format, body);
             set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{total}"));
             response
@@ -119,8 +122,22 @@ fn pages(reader: ReportReader, format: Format) -> impl Stream<Item = Result<Byte
     head.chain(pages)
 }
 
-/// Bytes of the whole report as it is sent. Reads it once: only a range needs to know.
-async fn length(reader: ReportReader, format: Format) -> Result<u64, Error> {
+/// The report in TSV from a byte on. It is sent as it is stored, so what is before is not read.
+fn tsv(reader: ReportReader, first: u64) -> impl Stream<Item = Result<Bytes, Error>> {
+    let mut head = Bytes::from_static(Format::Tsv.head().as_bytes());
+    let stored = first.saturating_sub(head.len() as u64);
+    let passed = usize::try_from(first).unwrap_or(usize::MAX).min(head.len());
+    let head = head.split_off(passed);
+    stream::iter([Ok(head)]).chain(reader.tsv_from(stored))
+}
+
+/// Bytes of the whole report as it is sent. In NDJSON it is made once to count them: only a range
+/// needs to know.
+async fn length(face: &Face, job: &Job, format: Format) -> Result<u64, Error> {
+    let reader = face.service.report(job).await?;
+    if format == Format::Tsv {
+        return Ok(format.head().len() as u64 + reader.tsv_length());
+    }
     let mut pages = std::pin::pin!(pages(reader, format));
     let mut total = 0;
     while let Some(page) = pages.next().await {

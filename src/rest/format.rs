@@ -1,6 +1,6 @@
 //! An error report as TSV or NDJSON.
 
-use std::fmt::Write;
+use std::io::Write;
 
 use axum::http::{HeaderMap, header};
 use serde::Serialize;
@@ -99,15 +99,15 @@ impl Format {
     ///
     /// # Errors
     /// When one cannot be written.
-    pub(super) fn page(self, rows: &[ReportRow]) -> Result<String, Error> {
-        let mut page = String::new();
+    pub(super) fn page(self, rows: &[ReportRow]) -> Result<Vec<u8>, Error> {
+        let mut page = Vec::new();
         for row in rows {
             self.write(&mut page, &Entry::new(row))?;
         }
         Ok(page)
     }
 
-    fn write(self, page: &mut String, entry: &Entry<'_>) -> Result<(), Error> {
+    fn write(self, page: &mut Vec<u8>, entry: &Entry<'_>) -> Result<(), Error> {
         match self {
             Self::Tsv => {
                 let Entry { line, kind, storage, vax_event_id, recip_id, field, code, message } =
@@ -119,8 +119,8 @@ impl Format {
                 .map_err(Error::internal)
             }
             Self::Ndjson => {
-                page.push_str(&serde_json::to_string(entry).map_err(Error::internal)?);
-                page.push('\n');
+                serde_json::to_writer(&mut *page, entry).map_err(Error::internal)?;
+                page.push(b'\n');
                 Ok(())
             }
         }
@@ -160,10 +160,14 @@ mod tests {
         [row, missing]
     }
 
+    fn page(format: Format) -> String {
+        String::from_utf8(format.page(&rows()).unwrap()).unwrap()
+    }
+
     #[test]
     fn tsv_has_a_header_and_one_line_for_each_error() {
         assert_eq!(
-            format!("{}{}", Format::Tsv.head(), Format::Tsv.page(&rows()).unwrap()),
+            format!("{}{}", Format::Tsv.head(), page(Format::Tsv)),
             "line\tkind\tstorage\tvax_event_id\trecip_id\tfield\tcode\tmessage\n\
              2\tvalidation\t\tEV1\t\trecip_dob\tX\ta \"b\"\n\
              3\tprocessing\tREDACTED_DB\tEV1\tP1\t\tX\tRecord does not exist\n"
@@ -174,7 +178,7 @@ mod tests {
     fn ndjson_has_the_same_members_in_the_same_order() {
         assert_eq!(Format::Ndjson.head(), "");
         assert_eq!(
-            Format::Ndjson.page(&rows()).unwrap(),
+            page(Format::Ndjson),
             concat!(
                 r#"{"line":2,"kind":"validation","storage":"","vax_event_id":"EV1","recip_id":"","field":"recip_dob","code":"X","message":"a \"b\""}"#,
                 "\n",

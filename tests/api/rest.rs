@@ -309,6 +309,46 @@ async fn a_report_of_a_finished_job_resumes_by_range_in_both_forms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_range_in_tsv_has_exactly_its_bytes_and_is_not_preceded_by_a_reading_of_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let deletes =
+        accepted(send(&daemon, Method::DELETE, "text/plain", files::text(12, 0..2_000)).await);
+    let failed =
+        accepted(send(&daemon, Method::DELETE, "text/plain", b"no header\n".to_vec()).await);
+    for id in [deletes.await, failed.await] {
+        wait(&daemon, &id, "").await;
+        let url = daemon.url(&format!("{JOBS}/{id}/errors"));
+        let whole = reqwest::get(&url).await.unwrap().bytes().await.unwrap();
+        let part = async |first: usize, last: usize| {
+            let range = format!("bytes={first}-{last}");
+            let answer = Client::new().get(&url).header("range", range).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
+            answer.bytes().await.unwrap()
+        };
+        let (head, end) = (whole.iter().position(|b| *b == b'\n').unwrap(), whole.len() - 1);
+        for first in [0, 1, head, head + 1, head + 2, end / 2, end] {
+            for last in [first, first + 1, head, head + 1, end - 1, end] {
+                if (first..=end).contains(&last) {
+                    assert_eq!(
+                        part(first, last).await,
+                        whole.slice(first..=last),
+                        "{first}-{last}"
+                    );
+                }
+            }
+        }
+        // What lies before a range may even be damaged.
+        let stored = dir.path().join(format!("reports/{id}.tsv"));
+        if let Ok(mut bytes) = std::fs::read(&stored) {
+            bytes[0] = b'x';
+            std::fs::write(&stored, bytes).unwrap();
+            assert_eq!(part(end / 2, end).await, whole.slice(end / 2..));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_lead_through_the_whole_list() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = start(dir.path(), &[]);
