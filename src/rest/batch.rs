@@ -31,8 +31,8 @@ use crate::{
 /// Submit an upload and wait
 ///
 /// Answers once the upload is processed. Where its job does not end within `rest.sync_timeout`, is
-/// held or is overtaken by a drain, the answer is that of an asynchronous submit, always with 202:
-/// the job is durable and goes on.
+/// held or is overtaken by a drain, or its result cannot be read, the answer is that of an asynchronous
+/// submit, always with 202: the job is durable and goes on.
 #[utoipa::path(
     method(post, put, delete), path = "/v0/upload/cvrs/batch", operation_id = "upload", tag = "Batch",
     params(Parameters, BodyEncoding, UploadHeaders),
@@ -52,16 +52,24 @@ pub(super) async fn upload(
 ) -> Result<Response, Problem> {
     let enter = |caller: &Principal| face.waits.enter(&caller.client);
     let (_wait, caller, submission) = submit::receive(&face, request, enter).await?;
-    let job = ended(&face, &caller, &submission.job).await?;
+    // The job is durable: from here on every answer tells where it is.
+    let later = StatusCode::ACCEPTED;
+    let job = match ended(&face, &caller, &submission.job).await {
+        Ok(job) => job,
+        Err(error) => return Ok(submit::unread(later, &submission.job, &error)),
+    };
     if !job.is_terminal() {
-        return Ok(submit::accepted(&face, StatusCode::ACCEPTED, &job).await?);
+        return Ok(submit::accepted(&face, later, &job).await);
     }
     if job.outcome() == Some(Outcome::Cancelled) {
         return Ok(cancelled(&job));
     }
     let budget = face.config.inline_error_chars;
-    let view = inline::fit(&face.service, &job, budget, |lists| Batch::new(&job, lists)).await?;
-    Ok(Json(view).into_response())
+    let view = inline::fit(&face.service, &job, budget, |lists| Batch::new(&job, lists)).await;
+    Ok(match view {
+        Ok(view) => Json(view).into_response(),
+        Err(error) => submit::unread(later, &job, &error),
+    })
 }
 
 /// The job at its end, or as it stood when waiting was of no more use.

@@ -27,7 +27,7 @@ use crate::{
     engine::{Submission, Submit, SubmitRequest},
     error::{Code, Error},
     intake::{self, Encoding},
-    limits::REFUSED_BODY_TIMEOUT,
+    limits::{POLL_INTERVAL, REFUSED_BODY_TIMEOUT},
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -58,24 +58,34 @@ pub(super) async fn submit(
     let ((), _, submission) = receive(&face, request, |_| Ok(())).await?;
     let job = submission.job;
     let status = StatusCode::from_u16(face.config.submit_status).unwrap_or(StatusCode::ACCEPTED);
-    Ok(accepted(&face, status, &job).await?)
+    Ok(accepted(&face, status, &job).await)
 }
 
-/// That the job is made, and where to poll while it is not finished.
-///
-/// # Errors
-/// When the job's report cannot be read.
-pub(super) async fn accepted(
-    face: &Face,
-    status: StatusCode,
-    job: &Job,
-) -> Result<Response, Error> {
+/// That the job is made, and where to poll while it is not finished. Where the report of a repeat's job
+/// cannot be read its lists are `null`.
+pub(super) async fn accepted(face: &Face, status: StatusCode, job: &Job) -> Response {
     let budget = face.config.inline_error_chars;
-    let six = inline::fit(&face.service, job, budget, |lists| Six::new(job, Some(lists))).await?;
+    let listed = inline::fit(&face.service, job, budget, |l| Six::new(job, Some(l))).await;
+    match listed {
+        Ok(six) => made(status, job, six),
+        Err(error) => unread(status, job, &error),
+    }
+}
+
+/// [`accepted`] where something failed after the job was made: whoever sent it learns its id all the
+/// same, and need not send it again to find out.
+pub(super) fn unread(status: StatusCode, job: &Job, error: &Error) -> Response {
+    tracing::warn!(job = %job.spec.id, %error, "an upload is answered without its lists");
+    let mut response = made(status, job, Six::new(job, None));
+    response.headers_mut().insert(header::RETRY_AFTER, POLL_INTERVAL.as_secs().into());
+    response
+}
+
+fn made(status: StatusCode, job: &Job, six: Six) -> Response {
     let location = [(header::LOCATION, format!("{JOBS}/{}", job.spec.id))];
     let mut response = (status, location, Json(six)).into_response();
     poll(job, &mut response);
-    Ok(response)
+    response
 }
 
 /// Takes an upload of a caller whom `admit` lets in, until body and job are durable; tells whose it

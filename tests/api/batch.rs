@@ -109,6 +109,31 @@ async fn a_job_that_takes_longer_than_the_wait_goes_on_and_says_where() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_report_cannot_be_read_is_answered_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let send = async |path: &str| {
+        let request = Client::new().delete(daemon.url(path)).header("idempotency-key", "k1");
+        let request = request.header("content-type", "text/plain").body(files::text(8, 0..2));
+        request.send().await.unwrap()
+    };
+    let done = send(BATCH).await;
+    assert_eq!(done.status(), StatusCode::OK);
+    let id = id(&done.text().await.unwrap());
+    std::fs::remove_file(dir.path().join(format!("reports/{id}.tsv"))).unwrap();
+    for path in [BATCH, JOBS] {
+        let response = send(path).await;
+        assert_eq!(response.status(), StatusCode::ACCEPTED, "{path}");
+        assert_eq!(response.headers()["location"].to_str().unwrap(), format!("{JOBS}/{id}"));
+        assert!(response.headers().contains_key("retry-after"));
+        let body: Value = response.json().await.unwrap();
+        assert_eq!((&body["id"], &body["status"]), (&id.clone().into(), &"COMPLETED".into()));
+        assert_eq!(body["storageResult"]["REDACTED_DB"]["processingErrorsCount"], 2);
+        assert_eq!(body["storageResult"]["REDACTED_DB"]["processingErrors"], Value::Null);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_connection_loses_nothing() {
     use tokio::io::AsyncWriteExt;
     let dir = tempfile::tempdir().unwrap();
