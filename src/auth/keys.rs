@@ -15,6 +15,9 @@ use crate::limits::SIGNING_KEYS_MAX;
 
 /// How long a replaced key may go on signing while its successor is written.
 const REPLACING_S: i64 = 60;
+/// How far ahead of the clock a key may have been made: one from further ahead was made under a wrong
+/// clock, and would otherwise be new for as long as that clock was ahead.
+const AHEAD_S: i64 = 300;
 
 /// The keys of this daemon. Times are seconds since the Unix epoch.
 pub(super) struct Keyring {
@@ -104,7 +107,7 @@ impl Keyring {
     }
 
     fn is_old(&self, key: &Key, now_s: i64) -> bool {
-        now_s.saturating_sub(key.created_s) >= self.max_age_s
+        is_ahead(key, now_s) || now_s.saturating_sub(key.created_s) >= self.max_age_s
     }
 
     fn generate(&self, now_s: i64) -> io::Result<Key> {
@@ -117,14 +120,19 @@ impl Keyring {
     }
 }
 
-/// The newest key, and those whose successor is younger than the tokens that they signed.
+/// The newest key, and those whose successor is younger than the tokens that they signed. The successor
+/// is the next key that was not made ahead of the clock.
 fn needed(keys: &[Key], now_s: i64) -> impl Iterator<Item = &Key> {
-    let successors = keys.iter().skip(1).map(Some).chain([None]);
-    let live = move |(key, successor): (&'_ Key, Option<&Key>)| match successor {
-        Some(next) => now_s < next.created_s.saturating_add(key.lifetime_s + REPLACING_S),
-        None => true,
+    let live = move |(place, key): &(usize, &Key)| {
+        let successor = keys.iter().skip(place + 1).find(|next| !is_ahead(next, now_s));
+        successor
+            .is_none_or(|next| now_s < next.created_s.saturating_add(key.lifetime_s + REPLACING_S))
     };
-    keys.iter().zip(successors).filter(move |(k, s)| live((k, *s))).map(|(key, _)| key)
+    keys.iter().enumerate().filter(live).map(|(_, key)| key)
+}
+
+fn is_ahead(key: &Key, now_s: i64) -> bool {
+    key.created_s > now_s.saturating_add(AHEAD_S)
 }
 
 #[cfg(test)]
@@ -171,6 +179,31 @@ mod tests {
         assert!(ring.get(&before[0]).is_some());
         ring.renew(3_600 + 3_660).unwrap();
         assert!(ring.get(&before[0]).is_none());
+    }
+
+    #[test]
+    fn a_key_made_under_a_clock_far_ahead_is_replaced_and_goes_with_its_tokens() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |now_s| Keyring::open(dir.path(), HOUR, DAY, now_s).unwrap();
+        let first = kids(&open(1_000));
+        let ahead = kids(&open(1_000_000_000));
+        assert_eq!(ahead[..1], first, "the first may still be needed, as far as is known");
+        let ring = open(2_000);
+        let all = kids(&ring);
+        assert_eq!(all[..2], ahead);
+        assert_eq!(ring.with_newest(|key| Some(key.kid.clone())).as_ref(), all.get(2));
+        assert!(!ring.is_due(2_000 + 3_659));
+        assert!(ring.is_due(2_000 + 3_660));
+        ring.renew(2_000 + 3_660).unwrap();
+        assert_eq!(kids(&ring), all[2..]);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_a_little_replaces_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(dir.path(), HOUR, DAY, 10_000).unwrap();
+        assert!(!ring.is_due(10_000 - 300));
+        assert!(ring.is_due(10_000 - 301));
     }
 
     #[test]
