@@ -20,12 +20,14 @@ use crate::{
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Who sends this metadata. A value that no token can be reads as a wrong one.
+/// Who sends this metadata. A value that no token can be, or several, read as a wrong one.
 pub(super) fn let_in(
     authenticator: &Authenticator,
     metadata: &MetadataMap,
 ) -> Result<Principal, Status> {
-    let sent = metadata.get("authorization").map(|value| value.to_str().unwrap_or("?"));
+    let mut values = metadata.get_all("authorization").iter();
+    let (first, second) = (values.next(), values.next());
+    let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
     authenticator.authenticate(sent).map_err(status)
 }
 

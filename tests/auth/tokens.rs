@@ -6,11 +6,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use cvrsd::proto::jobs::{ListJobsRequest, job_service_client::JobServiceClient};
+use cvrsd::proto::{
+    admin::CountRecordsRequest,
+    jobs::{ListJobsRequest, job_service_client::JobServiceClient},
+};
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Client, Method};
 use serde_json::json;
-use tonic::{Code, transport::Channel};
+use tonic::{
+    Code, Request,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
 
 use crate::{
     bench::{ALL, Bench, JOBS, asked, open, problem, reason, refused, token_of},
@@ -286,4 +293,33 @@ async fn without_authentication_whoever_asks_in_the_documented_form_gets_a_throw
     let text = request.header("content-type", "text/plain").body("{}").send().await.unwrap();
     assert_eq!(problem(text).await, refused(415, "CVRS-MEDIA-TYPE-UNSUPPORTED"));
     assert!(!dir.path().join("keys.json").exists(), "nothing is signed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_authorization_values_none_counts_on_any_face() {
+    let bench = Bench::new("");
+    let token = bench.token("A", ALL).await;
+    let twice = bench.request(Method::GET, JOBS, &token).header("authorization", &token);
+    let invalid = "CVRS-TOKEN-INVALID".to_owned();
+    assert_eq!(problem(twice.send().await.unwrap()).await, (401, invalid.clone()));
+    let value: MetadataValue<Ascii> = token.parse().unwrap();
+    for count in [1, 2] {
+        let mut list = Request::new(ListJobsRequest::default());
+        let mut records = Request::new(CountRecordsRequest::default());
+        for _ in 0..count {
+            list.metadata_mut().append("authorization", value.clone());
+            records.metadata_mut().append("authorization", value.clone());
+        }
+        let listed = bench.daemon.jobs().await.list_jobs(list).await.map(drop);
+        let counted = bench.daemon.records().await.count_records(records).await.map(drop);
+        for answer in [listed, counted] {
+            match count {
+                1 => answer.unwrap(),
+                _ => assert_eq!(
+                    reason(&answer.unwrap_err()),
+                    (Code::Unauthenticated, invalid.clone())
+                ),
+            }
+        }
+    }
 }
