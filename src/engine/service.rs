@@ -24,7 +24,7 @@ use crate::{
     clock,
     config::{self, Config},
     cvrs::{Profile, Rules},
-    domain::{Job, JobId, MediaType, Operation, Status, Submitted},
+    domain::{Job, JobId, MediaType, Operation, Status, Storage, Submitted},
     error::{Code, Error},
     intake::{Encoding, Expected, Meter, Spool, Upload},
     journal,
@@ -393,7 +393,7 @@ impl Submit {
         let received = self.upload.finish(self.expected).await?;
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
-        let sha256 = received.payload.sha256;
+        let asked = described(&self.spec);
         if let Err(error) = received.keep(id).await {
             // A directory that could not be synced is not asked again.
             self.poison.trip(format!("the payload of job {id} could not be kept"));
@@ -422,8 +422,7 @@ impl Submit {
             }
             journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
             journal::Submission::Conflict(job) => {
-                let given = format!("this body has sha256 {}", hex(&sha256));
-                Err(conflict(&job, &given))
+                Err(conflict(&job, &format!("this request is {asked}")))
             }
         }
     }
@@ -484,14 +483,17 @@ async fn remove_payload(spool: Spool, id: JobId) {
 
 /// `given` says what is other about this request.
 fn conflict(job: &Job, given: &str) -> Error {
-    let text = format!(
-        "the idempotency key was used for job {} ({}, validate only {}, sha256 {}); {given}",
-        job.spec.id,
-        job.spec.operation,
-        job.spec.validate_only,
-        hex(&job.spec.payload.sha256)
-    );
+    let (id, made) = (job.spec.id, described(&job.spec));
+    let text = format!("the idempotency key was used for job {id}, {made}; {given}");
     Error::new(Code::RequestConflict, text)
+}
+
+/// What a repeat must have in common with the first request.
+fn described(spec: &Submitted) -> String {
+    let Submitted { operation, validate_only, storages, payload, .. } = spec;
+    let storages: Vec<_> = storages.iter().map(Storage::as_str).collect();
+    let (storages, sha256) = (storages.join(" and "), hex(&payload.sha256));
+    format!("{operation} in {storages}, validate only {validate_only}, sha256 {sha256}")
 }
 
 fn hex(digest: &[u8; 32]) -> String {

@@ -2,9 +2,12 @@
 
 use cvrsd::proto::admin::CountRecordsRequest;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::bench::{ALL, Bench, JOBS, asked, client, problem, refused, token_of};
+use crate::{
+    bench::{ALL, Bench, JOBS, asked, client, id_of, problem, refused, token_of},
+    support::files,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_on_behalf_of_another_is_the_others() {
@@ -81,4 +84,29 @@ async fn jobs_of_a_client_touch_its_own_storages_only_and_its_tenant_sees_them()
     assert_eq!(counts(&both).await, [of("NON_REDACTED_DB", 2), of("REDACTED_DB", 5)]);
     assert_eq!(counts(&redacted).await, [of("REDACTED_DB", 5)]);
     assert_eq!(counts(&bench.token("B", ALL).await).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_other_storages_cannot_repeat_anothers_request() {
+    let more = client("R", "TA", "storages = [\"REDACTED_DB\"]") + &client("A2", "TA", "");
+    let bench = Bench::new(&more);
+    let send = async |client: &str, key: &str| {
+        let token = bench.token(client, ALL).await;
+        let request = bench.request(Method::POST, JOBS, &token).header("idempotency-key", key);
+        let request = request.header("content-type", "text/plain");
+        request.body(files::text(1, 0..2)).send().await.unwrap()
+    };
+    for (key, first, other) in [("k1", "A", "R"), ("k2", "R", "A")] {
+        let job = id_of(send(first, key).await).await;
+        let refusal: Value = send(other, key).await.json().await.unwrap();
+        assert_eq!(refusal["code"], "CVRS-REQUEST-CONFLICT");
+        let detail = refusal["detail"].as_str().unwrap();
+        for part in [&*job, "create in REDACTED_DB,", "create in NON_REDACTED_DB and REDACTED_DB,"]
+        {
+            assert!(detail.contains(part), "{detail}");
+        }
+        assert_eq!(id_of(send(first, key).await).await, job);
+    }
+    let job = id_of(send("A", "k3").await).await;
+    assert_eq!(id_of(send("A2", "k3").await).await, job, "one with the same storages can");
 }

@@ -147,6 +147,7 @@ impl<'a> Group<'a> {
 fn is_same_upload(made: &Submitted, asked: &Submitted) -> bool {
     made.operation == asked.operation
         && made.validate_only == asked.validate_only
+        && made.storages == asked.storages
         && made.payload.length == asked.payload.length
         && made.payload.sha256 == asked.payload.sha256
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{super::Memory, *};
 use crate::{
     domain::{
-        Operation, Status, Tenant,
+        Operation, Status, StorageSet, Tenant,
         testing::{failure, submitted},
     },
     journal::Change,
@@ -262,9 +262,10 @@ async fn the_same_key_gives_the_same_job_and_another_upload_a_conflict() {
     };
     let Submission::Existing(again) = repeat(|_| {}).await.unwrap() else { panic!() };
     assert_eq!(again, job);
-    let others: [fn(&mut Submitted); 4] = [
+    let others: [fn(&mut Submitted); 5] = [
         |s| s.operation = Operation::Update,
         |s| s.validate_only = true,
+        |s| s.storages = StorageSet::EMPTY,
         |s| s.payload.length += 1,
         |s| s.payload.sha256[31] ^= 1,
     ];
