@@ -202,8 +202,15 @@ impl Service {
         let SubmitRequest { media_type, encoding, content_length, .. } = request;
         let id = JobId::generate();
         let length = content_length.filter(|_| encoding == Encoding::Identity);
-        let (claim, meter) = claim(engine, caller, id, &request, length).await?;
-        let upload = engine.spool.begin(media_type, encoding, content_length, meter)?;
+        let repeats = repeated(engine, caller, &request).await?;
+        let claim =
+            engine.quotas.claim(&caller.client, caller.quota, id, repeats.is_some(), length)?;
+        // A repeat makes no job, so it takes no more room than that of its job.
+        let (meter, keep_max): (Meter, _) = match &repeats {
+            Some(job) => (Box::new(|_| Ok(())), job.spec.payload.length),
+            None => (claim.meter(), u64::MAX),
+        };
+        let upload = engine.spool.begin(media_type, encoding, content_length, meter, keep_max)?;
         let received_us = clock::now_us();
         let spec = Submitted {
             id,
@@ -222,7 +229,7 @@ impl Service {
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let cut = self.shared.cut.clone();
-        Ok(Submit { upload, spec, expected, _claim: claim, journal, spool, poison, cut })
+        Ok(Submit { upload, spec, expected, repeats, _claim: claim, journal, spool, poison, cut })
     }
 
     /// The job as it stands. Another tenant's is refused in the words for one that never was.
@@ -355,6 +362,8 @@ pub struct Submit {
     upload: Upload,
     spec: Submitted,
     expected: Expected,
+    /// The job whose room this one shares.
+    repeats: Option<Arc<Job>>,
     /// Given back at the end.
     _claim: Claim,
     journal: journal::Handle,
@@ -368,7 +377,7 @@ impl Submit {
     ///
     /// # Errors
     /// As soon as the body is known to be refused, when it takes more bytes than the client's quota
-    /// has left or than the job that it repeats, and when a drain can wait no longer for it.
+    /// has left, and when a drain can wait no longer for it.
     pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
     where
         S: Stream<Item = Result<Bytes, Error>>,
@@ -394,6 +403,11 @@ impl Submit {
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
         let asked = described(&self.spec);
+        if let Some(job) = self.repeats
+            && job.spec.payload.length < received.payload.length
+        {
+            return Err(conflict(&job, &asked));
+        }
         if let Err(error) = received.keep(id).await {
             // A directory that could not be synced is not asked again.
             self.poison.trip(format!("the payload of job {id} could not be kept"));
@@ -421,51 +435,25 @@ impl Submit {
                 Ok(Submission { job, replayed: false })
             }
             journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
-            journal::Submission::Conflict(job) => {
-                Err(conflict(&job, &format!("this request is {asked}")))
-            }
+            journal::Submission::Conflict(job) => Err(conflict(&job, &asked)),
         }
     }
 }
 
-/// The upload's part of its client's quota, and what counts its bytes. One that repeats an idempotency
-/// key makes no job, so it gets its answer also where no further job would be taken.
-async fn claim(
+/// The job that the idempotency key has made, where the client has a quota: a repeat makes no job, so it
+/// gets its answer also where no further job would be taken.
+async fn repeated(
     engine: &Engine,
     caller: &Principal,
-    id: JobId,
     request: &SubmitRequest,
-    length: Option<u64>,
-) -> Result<(Claim, Meter), Error> {
+) -> Result<Option<Arc<Job>>, Error> {
     let quota = caller.quota;
     let bounded = quota.jobs_queued_max.is_some() || quota.spool_bytes_max.is_some();
-    let known = match &request.request_id {
-        Some(key) if bounded => job_of(engine, caller, key).await?,
-        _ => None,
-    };
-    let claim = engine.quotas.claim(&caller.client, quota, id, known.is_some(), length)?;
-    let meter = known.map_or_else(|| claim.meter(), no_longer_than);
-    Ok((claim, meter))
-}
-
-/// The job that the idempotency key has made.
-async fn job_of(engine: &Engine, caller: &Principal, key: &str) -> Result<Option<Arc<Job>>, Error> {
+    let Some(key) = request.request_id.as_ref().filter(|_| bounded) else { return Ok(None) };
     match engine.journal.find_request(&caller.tenant, key).await.map_err(internal)? {
         Some(id) => engine.journal.job(id).await.map_err(internal),
         None => Ok(None),
     }
-}
-
-/// Lets a repeat have as many bytes as the job has; with one more it cannot be the same body.
-fn no_longer_than(job: Arc<Job>) -> Meter {
-    let mut came = 0_u64;
-    Box::new(move |bytes| {
-        came = came.saturating_add(bytes);
-        if came > job.spec.payload.length {
-            return Err(conflict(&job, "this body is longer than that one"));
-        }
-        Ok(())
-    })
 }
 
 fn draining() -> Error {
@@ -481,10 +469,11 @@ async fn remove_payload(spool: Spool, id: JobId) {
     }
 }
 
-/// `given` says what is other about this request.
-fn conflict(job: &Job, given: &str) -> Error {
+/// `asked` is what this request is.
+fn conflict(job: &Job, asked: &str) -> Error {
     let (id, made) = (job.spec.id, described(&job.spec));
-    let text = format!("the idempotency key was used for job {id}, {made}; {given}");
+    let text =
+        format!("the idempotency key was used for job {id}, {made}; this request is {asked}");
     Error::new(Code::RequestConflict, text)
 }
 

@@ -66,7 +66,8 @@ impl Spool {
     }
 
     /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one; `meter`
-    /// may refuse bytes before they take room.
+    /// may refuse bytes before they take room. A body of more than `keep_max` bytes is received to its end
+    /// for its digest, but takes no more room than that and cannot be kept.
     ///
     /// # Errors
     /// `BodyTooLarge` where the announced length already says so, `UploadsExhausted` while
@@ -77,6 +78,7 @@ impl Spool {
         encoding: Encoding,
         announced_length: Option<u64>,
         meter: Meter,
+        keep_max: u64,
     ) -> Result<Upload, Error> {
         let config = &self.shared.config;
         if let Some(length) = announced_length
@@ -91,9 +93,11 @@ impl Spool {
         })?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let path = self.shared.incoming.join(format!("{number}.part"));
-        let (commands, reply) =
-            writer::start(Order { path, slot, media, encoding, config: config.clone(), meter })?;
-        Ok(Upload::new(self.clone(), commands, reply, config.idle_timeout))
+        let config = config.clone();
+        let idle_timeout = config.idle_timeout;
+        let order = Order { path, slot, media, encoding, config, meter, keep_max };
+        let (commands, reply) = writer::start(order)?;
+        Ok(Upload::new(self.clone(), commands, reply, idle_timeout))
     }
 
     /// Whether no upload is on its way.

@@ -43,7 +43,7 @@ impl Fixture {
     }
 
     fn metered(&self, media: MediaType, encoding: Encoding, meter: Meter) -> Upload {
-        self.spool.begin(media, encoding, None, meter).unwrap()
+        self.spool.begin(media, encoding, None, meter, u64::MAX).unwrap()
     }
 
     async fn send(
@@ -136,7 +136,7 @@ async fn a_body_one_byte_below_the_bound_is_taken_and_one_at_it_is_not() {
 async fn an_announced_length_at_the_bound_is_refused_at_once() {
     let fixture = Fixture::small(1_000);
     let begin = |encoding, length| {
-        fixture.spool.begin(MediaType::Text, encoding, Some(length), unmetered())
+        fixture.spool.begin(MediaType::Text, encoding, Some(length), unmetered(), u64::MAX)
     };
     assert!(begin(Encoding::Identity, 999).is_ok());
     assert_eq!(begin(Encoding::Identity, 1_000).unwrap_err().code, Code::BodyTooLarge);
@@ -240,7 +240,8 @@ async fn dropping_an_upload_or_what_was_received_removes_the_file() {
 #[tokio::test]
 async fn as_many_uploads_run_at_once_as_there_are_slots() {
     let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
-    let begin = || fixture.spool.begin(MediaType::Text, Encoding::Identity, None, unmetered());
+    let begin =
+        || fixture.spool.begin(MediaType::Text, Encoding::Identity, None, unmetered(), u64::MAX);
     let (one, mut two) = (begin().unwrap(), begin().unwrap());
     assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted);
     two.write(Bytes::from_static(TEXT)).await.unwrap();
@@ -253,7 +254,7 @@ async fn as_many_uploads_run_at_once_as_there_are_slots() {
         if fixture
             .spool
             .clone()
-            .begin(MediaType::Text, Encoding::Identity, None, unmetered())
+            .begin(MediaType::Text, Encoding::Identity, None, unmetered(), u64::MAX)
             .is_ok()
         {
             return;
@@ -403,5 +404,30 @@ async fn a_sender_that_pauses_is_told_of_its_refusal() {
     let body = stream::iter([Ok(Bytes::from_static(b"four"))]).chain(stream::pending());
     assert_eq!(upload.pump(body).await.unwrap_err().code, Code::QuotaBytes);
     drop(upload);
+    fixture.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_longer_than_what_is_kept_is_hashed_to_its_end_and_takes_no_more_room() {
+    let fixture = Fixture::small(1 << 20);
+    let text = vec![b'x'; 300_000];
+    for (keep_max, kept) in [(300_000, true), (299_999, false), (0, false)] {
+        let (media, encoding) = (MediaType::Text, Encoding::Identity);
+        let upload = fixture.spool.begin(media, encoding, None, unmetered(), keep_max);
+        let mut upload = upload.unwrap();
+        for chunk in text.chunks(1_000) {
+            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        let spooled = std::fs::read_dir(fixture.data.path().join("spool")).unwrap();
+        let length: u64 = spooled.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        assert!(length <= keep_max);
+        let received = upload.finish(Expected::default()).await.unwrap();
+        assert_eq!(received.payload.length, 300_000);
+        assert_eq!(received.payload.sha256[..], Sha256::digest(&text)[..]);
+        let id = JobId::generate();
+        assert_eq!(received.keep(id).await.is_ok(), kept);
+        assert_eq!(fixture.spool.path(id).exists(), kept);
+        fixture.spool.remove(id).unwrap();
+    }
     fixture.assert_nothing_is_left().await;
 }

@@ -156,7 +156,8 @@ fn writer_gone() -> Error {
 pub struct Received {
     /// What the receipt says of it.
     pub payload: Payload,
-    draft: Draft,
+    /// None where it is longer than what may be kept.
+    draft: Option<Draft>,
     spool: Spool,
 }
 
@@ -166,9 +167,11 @@ impl Received {
     /// start.
     ///
     /// # Errors
-    /// `Internal` where the file or its directory could not be written; nothing is kept then.
+    /// `Internal` where the file or its directory could not be written, or the body is longer than what
+    /// was to be kept; nothing is kept then.
     pub async fn keep(self, id: JobId) -> Result<(), Error> {
         let Self { draft, spool, .. } = self;
+        let draft = draft.ok_or_else(|| Error::internal("a body that was only hashed was kept"))?;
         let target = spool.path(id);
         tokio::task::spawn_blocking(move || draft.publish(&target))
             .await

@@ -37,13 +37,14 @@ pub(super) struct Order {
     pub encoding: Encoding,
     pub config: config::Intake,
     pub meter: Meter,
+    pub keep_max: u64,
 }
 
 /// Is told how many decoded bytes come next, before they are written; its refusal ends the upload.
 pub type Meter = Box<dyn FnMut(u64) -> Result<(), Error> + Send>;
 
-/// A finished body, or why it was refused.
-pub(super) type Reply = Result<(Payload, Draft), Error>;
+/// A finished body, with its file where it is kept, or why it was refused.
+pub(super) type Reply = Result<(Payload, Option<Draft>), Error>;
 
 /// Starts the thread.
 pub(super) fn start(
@@ -72,7 +73,7 @@ pub(super) fn too_large(max_body_bytes: u64) -> Error {
 fn run(
     order: Order,
     mut inbox: mpsc::Receiver<Command>,
-) -> Result<Option<(Payload, Draft)>, Error> {
+) -> Result<Option<(Payload, Option<Draft>)>, Error> {
     let (draft, file) = Draft::create(order.path, order.slot).map_err(|e| disk(&e))?;
     let mut body = Body {
         decoder: Decoder::new(order.encoding),
@@ -83,6 +84,7 @@ fn run(
             length: 0,
             max_body_bytes: order.config.max_body_bytes,
             meter: order.meter,
+            keep_max: order.keep_max,
         },
     };
     while let Some(command) = inbox.blocking_recv() {
@@ -90,6 +92,7 @@ fn run(
             Command::Chunk(chunk) => body.push(&chunk)?,
             Command::Finish(expected) => {
                 let payload = body.finish(order.media, &expected, &order.config)?;
+                let draft = (payload.length <= order.keep_max).then_some(draft);
                 return Ok(Some((payload, draft)));
             }
         }
@@ -123,7 +126,7 @@ impl Body {
         config: &config::Intake,
     ) -> Result<Payload, Error> {
         self.decoder.end()?;
-        let Sink { file, hash, length, .. } = self.sink;
+        let Sink { file, hash, length, keep_max, .. } = self.sink;
         let sha256: [u8; 32] = hash.finalize().into();
         if length == 0 {
             return Err(Error::new(Code::BodyEmpty, "the body is empty"));
@@ -140,8 +143,10 @@ impl Body {
                 "the body does not have the announced digest",
             ));
         }
-        inspect(&file, media, config)?;
-        file.sync_data().map_err(|e| disk(&e))?;
+        if length <= keep_max {
+            inspect(&file, media, config)?;
+            file.sync_data().map_err(|e| disk(&e))?;
+        }
         Ok(Payload { media_type: media, length, sha256 })
     }
 }
@@ -153,6 +158,8 @@ struct Sink {
     length: u64,
     max_body_bytes: u64,
     meter: Meter,
+    /// What comes behind so many bytes is hashed alone.
+    keep_max: u64,
 }
 
 impl Sink {
@@ -163,6 +170,9 @@ impl Sink {
         }
         (self.meter)(bytes.len() as u64)?;
         self.hash.update(bytes);
+        if self.length > self.keep_max {
+            return Ok(());
+        }
         self.file.write_all(bytes).map_err(|e| disk(&e))
     }
 }

@@ -48,10 +48,7 @@ pub fn client(id: &str, tenant: &str, more: &str) -> String {
 }
 
 pub fn client_with_secret(id: &str, tenant: &str, secret: &str, more: &str) -> String {
-    let digest = Sha256::digest(secret).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    });
+    let digest = digest(secret.as_bytes());
     let scopes = if more.contains("scopes") {
         ""
     } else {
@@ -60,6 +57,14 @@ pub fn client_with_secret(id: &str, tenant: &str, secret: &str, more: &str) -> S
     format!(
         "[[auth.client]]\nid = \"{id}\"\ntenant = \"{tenant}\"\nsecret_sha256 = \"{digest}\"\n{scopes}{more}\n"
     )
+}
+
+/// SHA-256 in hex.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// A daemon in mode `token`.

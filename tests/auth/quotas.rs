@@ -15,7 +15,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::{
-    bench::{ALL, Bench, JOBS, client, id_of, problem, refused},
+    bench::{ALL, Bench, JOBS, client, digest, id_of, problem, refused},
     scopes,
     support::{PATIENCE, files},
 };
@@ -155,7 +155,7 @@ async fn encoded_payloads_count_with_what_comes_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_has_the_bytes_of_its_job_and_not_one_more() {
+async fn a_repeat_has_the_room_of_its_job_and_a_longer_one_is_a_conflict_with_both_digests() {
     let text = files::text(1, 0..20);
     let bench = bench(&format!("spool_bytes_max = {}", text.len()));
     let token = bench.token("Q", ALL).await;
@@ -178,19 +178,31 @@ async fn a_repeat_has_the_bytes_of_its_job_and_not_one_more() {
         let more = keyed(encoding).body(more).send().await.unwrap();
         let detail: Value = more.json().await.unwrap();
         assert_eq!(detail["code"], "CVRS-REQUEST-CONFLICT", "{encoding}");
-        assert!(detail["detail"].as_str().unwrap().contains(&job), "{detail}");
-        assert!(detail["detail"].as_str().unwrap().ends_with("longer than that one"), "{detail}");
+        for part in [job.clone(), digest(&text), digest(&longer)] {
+            assert!(detail["detail"].as_str().unwrap().contains(&part), "{detail}");
+        }
     }
 
-    // The answer comes at the first byte beyond, though the sender has not ended.
-    let (end, body) = mpsc::channel(4);
-    end.send(Ok::<_, std::io::Error>(Bytes::from(longer))).await.unwrap();
+    // It is read to its end, below the bound of all bodies, and takes no more room than its job's.
+    let spooled = || -> u64 {
+        let files = std::fs::read_dir(bench.daemon.dir.join("spool")).unwrap();
+        files.filter_map(|file| file.ok()?.metadata().ok()).map(|file| file.len()).sum()
+    };
+    let others = spooled();
+    let (end, body) = mpsc::channel(1);
     let body = reqwest::Body::wrap_stream(ReceiverStream::new(body));
-    let answer = tokio::time::timeout(PATIENCE / 4, keyed("identity").body(body).send()).await;
-    let answer = answer.expect("an answer before the body ends").unwrap();
-    assert_eq!(problem(answer).await, refused(409, "CVRS-REQUEST-CONFLICT"));
+    let answer = tokio::spawn(keyed("identity").body(body).send());
+    for _ in 0..100 {
+        end.send(Ok::<_, std::io::Error>(Bytes::from(longer.clone()))).await.unwrap();
+        assert!(spooled() <= others + text.len() as u64);
+    }
     drop(end);
+    let detail = answer.await.unwrap().unwrap().text().await.unwrap();
+    assert!(detail.contains(&digest(&longer.repeat(100))), "{detail}");
+    let bound = keyed("identity").body(vec![b'\n'; 150_000_000]).send().await.unwrap();
+    assert_eq!(problem(bound).await, refused(413, "CVRS-BODY-TOO-LARGE"));
     rest.finish().await;
+    crate::support::wait_empty(&bench.daemon.dir, &["spool"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
