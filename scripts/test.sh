@@ -23,6 +23,7 @@ tell_missing() {
     printf '%s\n' "$tests"
 }
 
+tell_missing reference
 tell_missing samples
 tell_missing spec
 need_nextest

@@ -29,6 +29,7 @@ mod s2_shapes;
 mod s3_delete;
 mod s4_file;
 mod s4_rules;
+mod s4_values;
 mod s4_versions;
 mod s5_profiles;
 mod s7_operation;
