@@ -2,24 +2,29 @@
 
 use std::fs;
 
-/// Resident bytes that a process may grow by over one file.
+/// Resident bytes by which a process may be over its mark while it deals with one file.
 const GROWTH_MAX: u64 = 64 << 20;
 
-/// Resident bytes of a process at one moment.
+/// Resident bytes of a process before the first file. The mark stays for all files: what the allocator
+/// keeps of one must not make room for the next.
 pub struct Mark {
     pid: u32,
     resident: u64,
 }
 
 impl Mark {
-    /// Notes what is resident and lets the peak start anew from there.
+    /// Notes what is resident now.
     pub fn set(pid: u32) -> Self {
-        // Where that is not permitted the peak is that since the start: no smaller than the true one.
-        let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
         Self { pid, resident: field(pid, "VmRSS:") }
     }
 
-    /// Fails the test where the process grew by more than its bound since.
+    /// Lets the peak start anew from what is resident now.
+    pub fn begin(&self) {
+        // Where that is not permitted the peak is that since the start: no smaller than the true one.
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.pid), "5");
+    }
+
+    /// Fails the test where the peak since is over the mark by more than its bound.
     pub fn check(&self, name: &str) {
         let growth = field(self.pid, "VmHWM:").saturating_sub(self.resident);
         eprintln!("{name}, {} KiB", growth / 1024);

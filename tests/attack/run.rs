@@ -57,9 +57,10 @@ pub fn time_max() -> Duration {
 pub fn over_rest(attacks: impl IntoIterator<Item = Attack>, env: &[(&str, &str)]) {
     let server = Server::with(env);
     healthy(&server);
+    let mark = Mark::set(server.daemon.pid());
     for attack in attacks {
         let Attack { name, media, body, end } = attack;
-        let mark = Mark::set(server.daemon.pid());
+        mark.begin();
         let began = Instant::now();
         let answer = server.call("DELETE", JOBS, &[("Content-Type", media)], &body);
         match end {
@@ -84,13 +85,14 @@ pub fn over_rest(attacks: impl IntoIterator<Item = Attack>, env: &[(&str, &str)]
 pub async fn over_grpc(attacks: impl IntoIterator<Item = Attack>, env: &[(&str, &str)]) {
     let server = Server::with(env);
     healthy(&server);
+    let mark = Mark::set(server.daemon.pid());
     let mut client = server.daemon.jobs().await;
     for attack in attacks {
         let Attack { name, media, body, end } = attack;
         let mut upload = Upload::text(Operation::Delete, b"");
         upload.media_type = media;
         upload.body = body.into();
-        let mark = Mark::set(server.daemon.pid());
+        mark.begin();
         let began = Instant::now();
         let answer = jobs::submit(&mut client, &upload).await;
         if let End::Refused(_, code) = end {

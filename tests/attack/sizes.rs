@@ -7,7 +7,7 @@ use crate::{
     run::{Attack, End, over_grpc, over_rest},
     support::{
         http::{self, JOBS, Server},
-        wait_empty,
+        rows, wait_empty,
         zips::Sample,
     },
 };
@@ -69,10 +69,12 @@ async fn heavy_bodies_are_taken_up_to_their_bound_over_grpc() {
 #[test]
 fn heavy_bodies_without_a_length_are_taken_up_to_their_bound() {
     let server = Server::new();
+    server.run("DELETE", rows::ids(&["EV1"]));
+    let mark = Mark::set(server.daemon.pid());
     for (length, taken) in [(BOUND - 1, true), (BOUND, false)] {
         let body = http::chunked(&text(length), 1 << 20);
         let headers = [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")];
-        let mark = Mark::set(server.daemon.pid());
+        mark.begin();
         let began = Instant::now();
         let mut stream = server.open("DELETE", JOBS, &headers);
         let sent = stream.write_all(&body);
