@@ -13,7 +13,7 @@ use crate::{
     cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
     domain::{EventKind, Operation, Validated},
     error::Code,
-    intake::{Lines, TextLimits},
+    intake::{self, Lines, TextLimits},
     limits::CHECKPOINTS_MAX,
 };
 
@@ -65,6 +65,12 @@ impl<'a> Pass<'a> {
             max_ratio: step.intake.max_ratio,
             max_line_bytes: step.intake.max_line_bytes,
         };
+        // What has a durable point has been through this.
+        if at == Validated::default() {
+            let go_on = || step.stop.check().is_ok();
+            intake::probe(step.payload, job.spec.payload.media_type, limits, go_on)?;
+            step.stop.check()?;
+        }
         let mut lines = Lines::open(step.payload, job.spec.payload.media_type, Some(limits))?;
         let header = read_header(&mut lines, job.spec.operation)?;
         step.workspace.make_dir(job.spec.id).context("cannot make the job's directory")?;

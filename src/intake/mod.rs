@@ -21,7 +21,7 @@ mod writer;
 pub use digest::digest;
 pub use encoding::{Encoding, decode};
 pub use lines::{Line, Lines};
-pub use reader::TextLimits;
+pub use reader::{TextLimits, probe};
 pub use spool::Spool;
 pub use upload::{Expected, Received, Upload, aborted};
 pub use writer::Meter;

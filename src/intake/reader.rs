@@ -16,7 +16,7 @@ use super::archive::{self, Defect, Entry};
 use crate::{
     domain::{Failure, MediaType},
     error::Code,
-    limits::{INFLATE_INPUT_BYTES, TEXT_BLOCK_BYTES, TEXT_QUEUE_BLOCKS},
+    limits::{INFLATE_INPUT_BYTES, PLAIN_RATIO_MAX, TEXT_BLOCK_BYTES, TEXT_QUEUE_BLOCKS},
 };
 
 /// Bounds that are held while a text is read for the first time.
@@ -28,6 +28,37 @@ pub struct TextLimits {
     pub max_ratio: u64,
     /// Bytes of one line, without its newline.
     pub max_line_bytes: usize,
+}
+
+/// Inflates a zip entry that announces unusually much for its size once without looking at its lines, as
+/// long as `go_on` says so: to check a line costs many times what it costs to inflate it, and whether the
+/// entry is what it announces shows only behind its last line. Any other payload is not read.
+///
+/// # Errors
+/// Those of [`super::Lines::next`], but for the length of lines.
+pub fn probe(
+    path: &Path,
+    media: MediaType,
+    limits: TextLimits,
+    go_on: impl Fn() -> bool,
+) -> Result<(), Failure> {
+    if media != MediaType::Zip {
+        return Ok(());
+    }
+    let file = File::open(path).map_err(|e| io_failure(&e))?;
+    let mut text = ZipText::new(file, Some(limits))?;
+    if !text.entry.exceeds_ratio(text.entry.inflated_length, PLAIN_RATIO_MAX) {
+        return Ok(());
+    }
+    let mut block = Vec::with_capacity(TEXT_BLOCK_BYTES);
+    while go_on() {
+        block.clear();
+        text.fill(&mut block)?;
+        if block.is_empty() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Blocks of text in order. Dropping them ends the thread.

@@ -214,6 +214,26 @@ fn bombs() -> Vec<Attack> {
     ]
 }
 
+/// Rows that each have an error for most columns, of which the directory announces a small part: as many
+/// as are let in. Checked before the lie shows they would take half a minute.
+fn dear_rows() -> Vec<Attack> {
+    let text = [rows::header().as_bytes(), b"\n", &b"x\n".repeat(20_000_000)].concat();
+    let sample = Sample::deflated(&text);
+    let announced = sample.central.compressed * 100;
+    let body = both(sample, |h| h.inflated = announced);
+    vec![attack("dear rows behind a lie", body, End::Failed("CVRS-FILE-DAMAGED"))]
+}
+
+#[test]
+fn a_zip_that_announces_much_is_known_before_its_rows_are_checked_over_rest() {
+    over_rest(dear_rows(), &[("CVRSD__VALIDATION__PROFILE", "strict")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_that_announces_much_is_known_before_its_rows_are_checked_over_grpc() {
+    over_grpc(dear_rows(), &[("CVRSD__VALIDATION__PROFILE", "strict")]).await;
+}
+
 #[test]
 fn odd_names_are_refused_over_rest() {
     over_rest(names(), &[]);

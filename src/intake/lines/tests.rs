@@ -304,3 +304,27 @@ proptest! {
         prop_assert!(read(&bytes, MediaType::Text, Some(LIMITS)).unwrap() == split(&bytes));
     }
 }
+
+#[test]
+fn a_probe_reads_what_announces_over_20_times_its_size_and_nothing_else() {
+    let dense = vec![b'x'; 100_000];
+    let mut lying = Sample::deflated(&dense);
+    lying.local.crc32 ^= 1;
+    lying.central.crc32 ^= 1;
+    let data = lying.data.len();
+    let probe = |sample: &Sample, media, go_on: bool| {
+        super::super::reader::probe(payload(&sample.build()).path(), media, LIMITS, || go_on)
+    };
+    assert!(data * 21 < dense.len());
+    assert_eq!(probe(&lying, MediaType::Zip, true).unwrap_err().code, Code::FileDamaged);
+    assert_eq!(probe(&lying, MediaType::Zip, false), Ok(()), "it was told to stop");
+    assert_eq!(probe(&lying, MediaType::Text, true), Ok(()));
+    assert_eq!(probe(&Sample::deflated(&dense), MediaType::Zip, true), Ok(()));
+    // Its lie shows when it is read, but at that ratio it is read with its rows.
+    for (ratio, probed) in [(20, false), (21, true)] {
+        let inflated = length32(&lying.data) * ratio;
+        lying.local.inflated = inflated;
+        lying.central.inflated = inflated;
+        assert_eq!(probe(&lying, MediaType::Zip, true).is_err(), probed, "{ratio}");
+    }
+}
