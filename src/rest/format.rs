@@ -59,16 +59,19 @@ impl<'a> Entry<'a> {
 }
 
 impl Format {
-    /// NDJSON where the caller names it, else TSV.
+    /// NDJSON where the caller names it and does not prefer TSV (RFC 9110, section 12.5.1), else TSV.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
-        let mut types = values.flat_map(|v| v.split(',')).map(essence);
-        let json = ["application/x-ndjson", "application/ndjson"];
-        if types.any(|t| json.iter().any(|j| j.eq_ignore_ascii_case(t))) {
-            Self::Ndjson
-        } else {
-            Self::Tsv
-        }
+        let ranges: Vec<_> = values.flat_map(|v| v.split(',')).map(weighed).collect();
+        let of = |name: &str| {
+            let named = ranges.iter().filter(|(range, _)| range.eq_ignore_ascii_case(name));
+            named.map(|(_, weight)| *weight).reduce(f32::max)
+        };
+        // The most specific range counts.
+        let tsv = ["text/tab-separated-values", "text/*", "*/*"].into_iter().find_map(of);
+        let ndjson = ["application/x-ndjson", "application/ndjson"].into_iter().filter_map(of);
+        let ndjson = ndjson.reduce(f32::max).unwrap_or_default();
+        if ndjson > 0.0 && ndjson >= tsv.unwrap_or_default() { Self::Ndjson } else { Self::Tsv }
     }
 
     /// Its name inside entity tags.
@@ -127,9 +130,13 @@ impl Format {
     }
 }
 
-/// A media type without its parameters.
-fn essence(media_range: &str) -> &str {
-    media_range.split(';').next().unwrap_or_default().trim()
+/// A media range without its parameters, and its weight: 1 where it has none, or none that is a weight.
+fn weighed(media_range: &str) -> (&str, f32) {
+    let mut parts = media_range.split(';').map(str::trim);
+    let range = parts.next().unwrap_or_default();
+    let weights = parts.filter_map(|part| part.strip_prefix(['q', 'Q'])?.strip_prefix('='));
+    let mut weights = weights.filter_map(|weight| weight.parse().ok());
+    (range, weights.find(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0))
 }
 
 #[cfg(test)]
@@ -196,6 +203,16 @@ mod tests {
             ("*/*", Format::Tsv),
             ("application/json", Format::Tsv),
             ("text/tab-separated-values", Format::Tsv),
+            ("application/x-ndjson;q=0, text/tab-separated-values", Format::Tsv),
+            ("application/x-ndjson;q=0", Format::Tsv),
+            ("application/x-ndjson; q=0.000, application/ndjson", Format::Ndjson),
+            ("text/tab-separated-values, application/x-ndjson;q=0.1", Format::Tsv),
+            ("text/tab-separated-values;q=0.1, application/x-ndjson;v=1;Q=0.2", Format::Ndjson),
+            ("text/tab-separated-values, application/x-ndjson", Format::Ndjson),
+            ("application/x-ndjson, */*", Format::Ndjson),
+            ("application/x-ndjson;q=0.5, text/*;q=0.6, */*;q=0.1", Format::Tsv),
+            ("application/x-ndjson;q=0.5, text/*;q=0.4, */*", Format::Ndjson),
+            ("application/x-ndjson;q=nan", Format::Ndjson),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
