@@ -389,3 +389,23 @@ async fn without_tokens_the_page_of_another_site_changes_and_reads_nothing() {
     let list: Value = reqwest::get(daemon.url(JOBS)).await.unwrap().json().await.unwrap();
     assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_http_is_answered_with_400_without_a_body() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    for request in [
+        "NO HTTP AT ALL\r\n\r\n".to_owned(),
+        format!("GET {JOBS}\r\n\r\n"),
+        format!("DELETE {JOBS} HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n"),
+        format!("GET {JOBS} HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n"),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(daemon.rest.as_str()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer:?}");
+        assert!(answer.ends_with("\r\n\r\n"), "{request:?}: {answer:?}");
+    }
+}
