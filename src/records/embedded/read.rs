@@ -6,7 +6,9 @@ use fjall::{Readable, Snapshot};
 use roaring::RoaringBitmap;
 
 use super::{
-    blocks, codec, keys,
+    blocks,
+    codec::{self, StageRecord},
+    keys,
     spaces::{Spaces, failed},
 };
 use crate::{
@@ -20,6 +22,12 @@ impl Spaces {
     pub(super) fn cursor(&self, job: JobId) -> Result<Applied, Error> {
         let stored = self.cursors.get(job.as_bytes()).map_err(failed)?;
         Ok(stored.map(|value| codec::read_cursor(&value)).transpose()?.unwrap_or_default())
+    }
+
+    /// Where the rows of the job were staged, where they were.
+    pub(super) fn stage(&self, job: JobId) -> Result<Option<StageRecord>, Error> {
+        let stored = self.stages.get(job.as_bytes()).map_err(failed)?;
+        stored.map(|value| codec::read_stage(&value)).transpose()
     }
 
     /// The lines of all batches of the job that had no effect.
@@ -38,6 +46,9 @@ impl Spaces {
     pub(super) fn forget(&self, job: JobId) -> Result<(), Error> {
         let mut changes = self.durable_batch(1);
         changes.remove(&self.cursors, job.as_bytes());
+        if self.stage(job)?.is_some() {
+            changes.remove(&self.stages, job.as_bytes());
+        }
         for entry in self.misses.prefix(job.as_bytes()) {
             changes.remove(&self.misses, entry.key().map_err(failed)?);
         }
