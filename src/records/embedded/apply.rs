@@ -50,9 +50,8 @@ pub(super) fn lock(lane: &Mutex<()>) -> MutexGuard<'_, ()> {
 /// The tenant of these batches. Only a create makes one: before, there is nothing to find.
 fn tenant(store: &Store, name: &Tenant, batches: &[&Batch<'_>]) -> Result<State, Error> {
     let known = store.spaces.tenant(&store.spaces.db.snapshot(), name)?;
-    let creates = |batch: &&Batch<'_>| {
-        batch.operation == Operation::Create && !batch.entries.is_empty()
-    };
+    let creates =
+        |batch: &&Batch<'_>| batch.operation == Operation::Create && !batch.entries.is_empty();
     match known {
         Some(known) => Ok(known),
         None if batches.iter().any(creates) => {

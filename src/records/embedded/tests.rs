@@ -29,7 +29,11 @@ fn apply(
         .iter()
         .zip(&rows)
         .zip(first_line..)
-        .map(|((id, row), line)| Entry { key: store.key(id.as_bytes()), line, row: Row::Cells(row) })
+        .map(|((id, row), line)| Entry {
+            key: store.key(id.as_bytes()),
+            line,
+            row: Row::Cells(row),
+        })
         .collect();
     store.apply(&Batch {
         job,
