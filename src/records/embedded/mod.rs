@@ -10,6 +10,7 @@ mod keys;
 mod lookup;
 mod plan;
 mod read;
+mod side;
 mod spaces;
 mod stage;
 mod tail;
