@@ -208,18 +208,14 @@ impl Rows {
     }
 
     /// Applies them as a job of its own; every row must take effect.
-    fn apply(&self, store: &Store, operation: Operation) -> Result<()> {
+    fn apply<'a>(&'a self, store: &Store, operation: Operation) -> Result<()> {
         let with_row = operation != Operation::Delete;
-        let entry = |(key, line, row): &(KeyHash, u32, Vec<u8>)| (*key, *line, row.clone());
-        let owned: Vec<_> = self.0.iter().map(entry).collect();
-        let entries: Vec<Entry<'_>> = owned
-            .iter()
-            .map(|(key, line, row)| Entry {
-                key: *key,
-                line: *line,
-                row: if with_row { row.as_slice() } else { &[] },
-            })
-            .collect();
+        let entry = |(key, line, row): &'a (KeyHash, u32, Vec<u8>)| Entry {
+            key: *key,
+            line: *line,
+            row: if with_row { row.as_slice() } else { &[] },
+        };
+        let entries: Vec<Entry<'a>> = self.0.iter().map(entry).collect();
         let batch = Batch {
             job: JobId::generate(),
             tenant: &Tenant::local(),
@@ -249,7 +245,7 @@ fn store(criterion: &mut Criterion, dir: &Path) -> Result<()> {
     group.bench_function("create", |bencher| {
         bencher.iter_batched(
             &mut fresh,
-            |rows| rows.and_then(|rows| rows.apply(&store, Operation::Create)).map_err(told),
+            |rows| told(rows.and_then(|rows| rows.apply(&store, Operation::Create))),
             BatchSize::PerIteration,
         );
     });
@@ -259,7 +255,7 @@ fn store(criterion: &mut Criterion, dir: &Path) -> Result<()> {
                 let rows = fresh()?;
                 rows.apply(&store, Operation::Create).map(|()| rows)
             },
-            |rows| rows.and_then(|rows| rows.apply(&store, Operation::Delete)).map_err(told),
+            |rows| told(rows.and_then(|rows| rows.apply(&store, Operation::Delete))),
             BatchSize::PerIteration,
         );
     });
@@ -268,9 +264,11 @@ fn store(criterion: &mut Criterion, dir: &Path) -> Result<()> {
 }
 
 /// A failure inside a measured loop ends the run.
-fn told(error: Error) -> Error {
-    let _ = writeln!(std::io::stderr(), "micro: {error}");
-    std::process::exit(1)
+fn told<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "micro: {error}");
+        std::process::exit(1)
+    })
 }
 
 fn spec() -> Submitted {
@@ -297,7 +295,7 @@ fn commits(criterion: &mut Criterion, dir: &Path) -> Result<()> {
     for waiting in [1, WAITING] {
         group.throughput(Throughput::Elements(waiting as u64));
         group.bench_function(format!("{waiting} at once"), |bencher| {
-            bencher.iter(|| runtime.block_on(submit(&handle, waiting)).map_err(told));
+            bencher.iter(|| told(runtime.block_on(submit(&handle, waiting))));
         });
     }
     group.finish();

@@ -51,9 +51,9 @@ pub struct Args {
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Name {
-    /// A delete job on input U; unzip, PostgreSQL, `DuckDB`
+    /// A delete job on input U; unzip, PostgreSQL, DuckDB
     Delete,
-    /// A create job on input U into an empty store; PostgreSQL, `DuckDB`
+    /// A create job on input U into an empty store; PostgreSQL, DuckDB
     Create,
     /// One-row delete jobs of 64 clients and as many tenants; Restate
     Jobs,

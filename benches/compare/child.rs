@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{Result, report, scratch};
 
 /// How long a child may take to end once told to.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(2);
 /// What ties a child to the life of its parent; part of util-linux.
 const SETPRIV: &str = "/usr/bin/setpriv";

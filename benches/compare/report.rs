@@ -28,6 +28,11 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// A line of what was found beside.
+pub fn say(label: &str, text: &str) -> Result<()> {
+    line(&format!("{label:<11}{text}"))
+}
+
 /// A yardstick that is not there, and how to get it.
 pub fn missing(what: &str) -> Result<()> {
     let rule = "!".repeat(78);
@@ -108,14 +113,9 @@ impl Report {
         line(&format!("\n== {}", name.as_str()))
     }
 
-    /// A line of what was found beside.
-    pub fn say(&self, label: &str, text: &str) -> Result<()> {
-        line(&format!("{label:<11}{text}"))
-    }
-
     /// Version and settings of a yardstick.
     pub fn yardstick(&mut self, text: String) -> Result<()> {
-        self.say("yardstick", &text)?;
+        say("yardstick", &text)?;
         self.yardsticks.push(text);
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Report {
     /// Prints a comparison and writes its line.
     pub fn compare(&mut self, comparison: &Comparison) -> Result<()> {
         let Comparison { case, unit, input, ours, yardstick, missing, goal } = comparison;
-        line(&format!("{case}"))?;
+        line(case)?;
         line(&format!("  input      {}", pairs(input)))?;
         side("cvrsd", ours, unit)?;
         if let Some(yardstick) = yardstick {

@@ -58,7 +58,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
         }
     }
     let accepted = sides.accepted.iter().map(|s| digits(*s)).collect::<Vec<_>>().join(" ");
-    bench.report.say("cvrsd", &format!("of which until the durable answer: {accepted} s"))?;
+    report::say("cvrsd", &format!("of which until the durable answer: {accepted} s"))?;
     compare(bench, &input, sides)
 }
 

@@ -53,8 +53,8 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
     fs::write(table, lines.join("\n") + "\n")?;
     let machine = serde_json::to_string_pretty(&machine::describe(bench.scratch.path())?)?;
     fs::write(table.with_extension("machine.json"), machine + "\n")?;
-    bench.report.say("table", &table.display().to_string())?;
-    bench.report.say("next", "cargo bench --bench compare -- plot")
+    report::say("table", &table.display().to_string())?;
+    report::say("next", "cargo bench --bench compare -- plot")
 }
 
 /// A create into an empty store and a delete of all of it, each by a daemon of its own.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cvrsd::proto::jobs::Operation;
 use serde_json::json;
 
+use super::sync_jobs::SyncCrowd;
 use crate::{
     Bench, Result,
     client::{Body, Client, succeeded},
@@ -45,30 +46,36 @@ pub async fn run(bench: &mut Bench, shape: Shape) -> Result<()> {
     let dir = bench.scratch.fresh("cvrsd")?;
     let setup = Setup { tenants: shape.tenants, keys: Vec::new() };
     let daemon = Daemon::start(&dir, &setup)?;
-    let mut crowd = Crowd::gather(&daemon, shape.tenants, CLIENTS, WARM_UP + runs * jobs).await?;
+    // Half of the rows go over gRPC, half over REST.
+    let half = WARM_UP + runs * jobs;
+    let mut crowd = Crowd::gather(&daemon, shape.tenants, CLIENTS, 2 * half).await?;
+    let by_rest = crowd.by_rest(&daemon).await?;
     crowd.run(WARM_UP).await?;
     let mut ours = Side::new("one-row delete jobs, submit to COMPLETED");
     let mut theirs = Side::new("no-op calls, request to answer");
+    let mut synchronous = Side::new("one-row deletes by the synchronous upload over REST");
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
     if let Some(restate) = &restate {
         calls(restate, WARM_UP).await?;
     }
-    for _ in 0..runs {
+    by_rest.run(half, WARM_UP).await?;
+    for run in 0..runs {
         let began = Instant::now();
         our_times.extend(crowd.run(jobs).await?);
         ours.values.push(float(jobs * CLIENTS) / began.elapsed().as_secs_f64());
+        synchronous.values.push(by_rest.run(half + WARM_UP + run * jobs, jobs).await?);
         if let Some(restate) = &restate {
             let began = Instant::now();
             their_times.extend(calls(restate, jobs).await?);
             theirs.values.push(float(jobs * CLIENTS) / began.elapsed().as_secs_f64());
         }
     }
-    latencies(bench, "cvrsd", &our_times, crate::child::memory(daemon.pid(), "VmHWM")?)?;
+    latencies("cvrsd", &our_times, crate::child::memory(daemon.pid(), "VmHWM")?)?;
     if let Some(restate) = &restate {
-        latencies(bench, "yardstick", &their_times, restate.peak()?)?;
+        latencies("yardstick", &their_times, restate.peak()?)?;
     }
     daemon.stop()?;
-    bench.report.compare(&Comparison {
+    let comparison = Comparison {
         case: format!("one-row delete jobs, {CLIENTS} clients, {} tenants", shape.tenants),
         unit: "jobs/s",
         input: json!({
@@ -82,13 +89,20 @@ pub async fn run(bench: &mut Bench, shape: Shape) -> Result<()> {
         missing: restate.is_none().then_some("Restate"),
         yardstick: restate.map(|_| theirs),
         goal: shape.goal,
+    };
+    bench.report.compare(&comparison)?;
+    bench.report.compare(&Comparison {
+        case: format!("{}, one request each", comparison.case),
+        ours: synchronous,
+        goal: Goal::Open,
+        ..comparison
     })
 }
 
-fn latencies(bench: &Bench, label: &str, seconds: &[f64], peak: u64) -> Result<()> {
+fn latencies(label: &str, seconds: &[f64], peak: u64) -> Result<()> {
     let ms = |share| digits(percentile(seconds, share) * 1e3);
     let (p50, p99, mib) = (ms(0.5), ms(0.99), peak >> 20);
-    bench.report.say(label, &format!("p50 {p50} ms, p99 {p99} ms a job, peak memory {mib} MiB"))
+    report::say(label, &format!("p50 {p50} ms, p99 {p99} ms a job, peak memory {mib} MiB"))
 }
 
 /// Clients with the rows that they will delete, one a job.
@@ -122,6 +136,12 @@ impl Crowd {
             members.push(Member { client, bodies: Arc::new(own), next: 0 });
         }
         Ok(Self(members))
+    }
+
+    /// The same clients over REST.
+    async fn by_rest(&self, daemon: &Daemon) -> Result<SyncCrowd> {
+        let bodies = self.0.iter().map(|member| Arc::clone(&member.bodies)).collect();
+        SyncCrowd::new(daemon, bodies).await
     }
 
     /// Every client runs so many jobs one after the other; gives the seconds of each.

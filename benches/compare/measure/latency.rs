@@ -10,7 +10,7 @@ use crate::{
     daemon::{Daemon, Setup},
     figures::{digits, percentile},
     inputs::{self, SEED},
-    report::{Comparison, Goal, Side},
+    report::{self, Comparison, Goal, Side},
     yardstick::sync::Synced,
 };
 
@@ -47,7 +47,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
     }
     for (label, values) in [("cvrsd", &all), ("yardstick", &all_synced)] {
         let [p90, p99] = [0.9, 0.99].map(|share| digits(percentile(values, share)));
-        bench.report.say(label, &format!("p90 {p90} ms, p99 {p99} ms"))?;
+        report::say(label, &format!("p90 {p90} ms, p99 {p99} ms"))?;
     }
     daemon.stop()?;
     bench.report.compare(&Comparison {

@@ -11,6 +11,7 @@ pub mod share;
 pub mod stalls;
 pub mod start;
 pub mod submit;
+pub mod sync_jobs;
 pub mod trickle;
 pub mod validate;
 pub mod watch;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use plotters::{prelude::*, style::text_anchor};
 
-use crate::{Bench, Result};
+use crate::{Bench, Result, report};
 
 /// Pixels of a picture with two charts.
 const SIZE: (u32, u32) = (1_100, 460);
@@ -19,7 +19,7 @@ struct Row<'a> {
     operation: &'a str,
     rows: f64,
     store: f64,
-    us_per_row: f64,
+    us: f64,
     peak_mib: f64,
 }
 
@@ -37,7 +37,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     for (curve, axis) in pictures {
         let path = table.with_file_name(format!("{curve}.svg"));
         draw(&path, curve, axis, &rows)?;
-        bench.report.say("picture", &path.display().to_string())?;
+        report::say("picture", &path.display().to_string())?;
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn parse(line: &str) -> Option<Row<'_>> {
         operation,
         rows: rows.parse().ok()?,
         store: store.parse().ok()?,
-        us_per_row: us.parse().ok()?,
+        us: us.parse().ok()?,
         peak_mib: mib.parse().ok()?,
     })
 }
@@ -64,7 +64,7 @@ fn draw(path: &Path, curve: &str, axis: &str, rows: &[Row<'_>]) -> Result<()> {
     for row in on_curve {
         let at = place(row);
         let operation = row.operation;
-        times.entry(operation).or_insert_with(Points::new).push((at, row.us_per_row));
+        times.entry(operation).or_insert_with(Points::new).push((at, row.us));
         memory.entry(operation).or_insert_with(Points::new).push((at, row.peak_mib));
     }
     let root = SVGBackend::new(path, SIZE).into_drawing_area();

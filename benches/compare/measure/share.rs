@@ -54,17 +54,17 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
             }
         }
     }
-    let mut sides = Vec::new();
+    let mut measured = Vec::new();
     for Store { rows: size, daemon, side, .. } in stores {
         let left = size - rows * (runs as u64 + 1);
         if daemon.counts().await?.iter().any(|count| *count != left) {
             return Err(format!("WRONG RESULT: not {left} records are left of {size}").into());
         }
         daemon.kill()?;
-        sides.push((size, side));
+        measured.push((size, side));
     }
-    let (smallest, yardstick) = sides.first().cloned().ok_or("no store was asked for")?;
-    for (size, ours) in sides {
+    let (smallest, yardstick) = measured.first().cloned().ok_or("no store was asked for")?;
+    for (size, ours) in measured {
         let same = size == smallest;
         bench.report.compare(&Comparison {
             case: format!("delete of {} rows out of {}", count(rows), count(size)),

@@ -15,7 +15,7 @@ use crate::{
     daemon::{Daemon, Setup},
     figures::{digits, percentile},
     inputs::{self, SEED},
-    report::{Comparison, Goal, Side},
+    report::{self, Comparison, Goal, Side},
 };
 
 /// Of the two big jobs, and of the trickle.
@@ -50,7 +50,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
                 [0.5, 0.9, 0.99, 1.0].map(|share| digits(percentile(values, share)));
             let n = values.len();
             let told = format!("p50 {p50}, p90 {p90}, p99 {p99}, most {max} ms, n={n}");
-            bench.report.say(label, &told)?;
+            report::say(label, &told)?;
         }
         idle.values.push(percentile(&calm, 0.99));
         busy.values.push(percentile(&beside, 0.99));

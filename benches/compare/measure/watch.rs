@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cvrsd::proto::jobs::{Job, Operation, Status, WatchJobResponse};
+use cvrsd::proto::jobs::{Operation, Status, WatchJobResponse};
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet};
 use tonic::Streaming;
@@ -82,28 +82,28 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
     })
 }
 
-/// A job that is not terminal and does nothing: before its turn its file became unreadable, so it
-/// waits for its next attempt.
+/// A job that is queued and stays so, on a daemon that has nothing to do: the file of the job before it
+/// in its lane cannot be read, so that one waits for its next attempt.
 async fn quiet_job(daemon: &Daemon) -> Result<String> {
     let mut client = daemon.client().await?;
     let text = Body::text(inputs::text(SEED, 0..BLOCKER_ROWS));
+    let one_row = Body::text(inputs::text(SEED, 0..1));
     let blocker = client.submit_to_validate(Operation::Delete, &text).await?;
-    let job_id = client.submit(Operation::Delete, &Body::text(inputs::text(SEED, 0..1))).await?;
-    let payload = daemon.data().join("payloads").join(&job_id);
+    let stuck = client.submit(Operation::Delete, &one_row).await?;
+    let payload = daemon.data().join("payloads").join(&stuck);
     std::fs::remove_file(&payload)?;
     std::fs::create_dir(&payload)?;
     client.follow(&blocker).await?;
+    let job_id = client.submit(Operation::Delete, &one_row).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let job: Job = client.get(&job_id).await?;
+        let job = client.get(&stuck).await?;
         if job.retry_time.is_some() {
             daemon.settle()?;
             return Ok(job_id);
         }
         if job.status() == Status::Completed || Instant::now() > deadline {
-            return Err(
-                "the job whose file cannot be read does not wait for its next attempt".into()
-            );
+            return Err("the job whose file cannot be read does not wait for an attempt".into());
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

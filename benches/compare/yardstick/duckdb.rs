@@ -1,4 +1,4 @@
-//! `DuckDB`, from PyPI, in an environment of its own.
+//! DuckDB, from PyPI, in an environment of its own.
 
 use std::{
     fs,

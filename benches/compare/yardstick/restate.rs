@@ -36,10 +36,10 @@ impl Restate {
         let (Some(program), Some(handler)) = (installed(&server), installed(HANDLER)) else {
             return Ok(None);
         };
-        let [ingress, admin, fabric, handled] = ports()?;
+        let [ingress, admin, fabric, own] = ports()?;
         let bound = |port: u16| format!("127.0.0.1:{port}");
         let mut handler = child::tied(handler);
-        handler.arg(bound(handled)).stdin(Stdio::null()).stdout(Stdio::null());
+        handler.arg(bound(own)).stdin(Stdio::null()).stdout(Stdio::null());
         let handler = Guarded::spawn("restate-handler", handler.stderr(Stdio::null()))?;
         let mut server = child::tied(&program);
         server
@@ -57,7 +57,7 @@ impl Restate {
         let http = reqwest::Client::builder().pool_max_idle_per_host(256).no_proxy().build()?;
         let url = format!("http://{}/Noop/run", bound(ingress));
         let mut restate = Self { server, handler, program, url, http };
-        restate.register(&bound(admin), &bound(handled)).await?;
+        restate.register(&bound(admin), &bound(own)).await?;
         Ok(Some(restate))
     }
 
