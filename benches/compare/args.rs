@@ -28,6 +28,9 @@ pub struct Args {
     /// `share`, `growth`: live rows of the stores
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     pub stores: Vec<u64>,
+    /// `delete`, `create`: PostgreSQL as Debian ships it, without settings of its own
+    #[arg(long)]
+    pub stock: bool,
     /// `watch`: watchers
     #[arg(long, value_name = "N")]
     pub watchers: Option<usize>,
@@ -69,7 +72,7 @@ pub enum Name {
     Memory,
     /// Start with 100,000 finished jobs in the journal
     Start,
-    /// One event to 10,000 watchers; a bare tonic fan-out
+    /// A cancel to 10,000 watchers; a bare tonic fan-out
     Watch,
     /// Validation alone; a memchr split with 45 field checks on one thread
     Validate,

@@ -131,18 +131,20 @@ impl jobs::job_service_server::JobService for Service {
         let job_id = request.into_inner().job_id;
         let first = tokio_stream::once(Ok(message(&job_id, Kind::Snapshot, JobStatus::Queued)));
         let events = BroadcastStream::new(self.events.subscribe());
-        let events = events.take(1).map(|event| match event {
+        let events = events.take(2).map(|event| match event {
             Ok(event) => Ok(event.as_ref().clone()),
             Err(lagged) => Err(Status::data_loss(lagged.to_string())),
         });
         Ok(Response::new(Box::pin(first.chain(events))))
     }
 
-    /// Sends one event to every watcher.
+    /// Sends two events to every watcher: the cancel and the end, as the daemon does.
     async fn cancel_job(&self, request: Request<CancelJobRequest>) -> Answer<CancelJobResponse> {
         let job_id = request.into_inner().job_id;
-        let event = message(&job_id, Kind::Event, JobStatus::Completed);
-        let sent = self.events.send(Arc::new(event)).is_ok();
+        let mut sent = true;
+        for status in [JobStatus::Queued, JobStatus::Completed] {
+            sent &= self.events.send(Arc::new(message(&job_id, Kind::Event, status))).is_ok();
+        }
         Ok(Response::new(CancelJobResponse { cancelled: sent, job: None }))
     }
 

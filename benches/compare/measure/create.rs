@@ -15,7 +15,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
     let (runs, rows) = (bench.runs(3), bench.rows(1_000_000));
     let input = bench.inputs.zip(rows)?;
     let body = input.body()?;
-    let postgres = Postgres::start(&bench.scratch)?;
+    let postgres = Postgres::start(&bench.scratch, bench.args.stock)?;
     let duckdb = DuckDb::find(&bench.scratch)?;
     told(bench, unzip::version().as_deref(), postgres.as_ref(), duckdb.as_ref())?;
     let mut ours = Side::new("create job into an empty store, submit to COMPLETED");

@@ -32,7 +32,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
     let input = bench.inputs.zip(rows)?;
     let body = input.body()?;
     let unzip = unzip::version();
-    let postgres = Postgres::start(&bench.scratch)?;
+    let postgres = Postgres::start(&bench.scratch, bench.args.stock)?;
     let duckdb = DuckDb::find(&bench.scratch)?;
     told(bench, unzip.as_deref(), postgres.as_ref(), duckdb.as_ref())?;
     let mut sides = Sides {

@@ -113,10 +113,13 @@ fn chart(
     Ok(())
 }
 
-/// `10,000` for 4, and for 4.5 nothing that would be wrong.
+/// `10 k` for 4; nothing between the powers of ten.
 fn power(exponent: f64) -> String {
-    match 10_f64.powf(exponent) {
-        v if v >= 1e6 => format!("{:.1} M", v / 1e6),
+    if (exponent - exponent.round()).abs() > 0.01 {
+        return String::new();
+    }
+    match 10_f64.powf(exponent.round()) {
+        v if v >= 1e6 => format!("{:.0} M", v / 1e6),
         v => format!("{:.0} k", v / 1e3),
     }
 }

@@ -22,7 +22,8 @@ const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 const USER: &str = "postgres";
 /// What differs from Debian's defaults, to the good of PostgreSQL. `fsync`, `synchronous_commit` and
 /// `full_page_writes` stay on.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: &[(&str, &str)] = &[
+    ("listen_addresses", ""),
     ("shared_buffers", "2GB"),
     ("max_wal_size", "8GB"),
     ("maintenance_work_mem", "512MB"),
@@ -31,8 +32,9 @@ const SETTINGS: [(&str, &str); 9] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
     ("autovacuum", "off"),
-    ("listen_addresses", ""),
 ];
+/// Nothing but that no port is opened.
+const STOCK: &[(&str, &str)] = &[("listen_addresses", "")];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server.
@@ -40,11 +42,12 @@ pub struct Postgres {
     /// Dropped first: it must end before its directory goes.
     _server: Guarded,
     dir: PathBuf,
+    settings: &'static [(&'static str, &'static str)],
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it; `None` where it is not installed.
-    pub fn start(scratch: &Scratch) -> Result<Option<Self>> {
+    /// Makes a cluster and starts it, `stock` with its defaults; `None` where it is not installed.
+    pub fn start(scratch: &Scratch, stock: bool) -> Result<Option<Self>> {
         let programs = Path::new(PROGRAMS);
         if unzip::version().is_none() || !programs.join("initdb").exists() {
             return Ok(None);
@@ -59,20 +62,21 @@ impl Postgres {
         child::output("initdb", initdb.current_dir("/").args(options).arg(dir.join("cluster")))?;
         let mut server = child::tied_as(programs.join("postgres"), user, "QUIT");
         server.current_dir("/").arg("-D").arg(dir.join("cluster")).arg("-k").arg(&dir);
-        for (name, value) in SETTINGS {
+        let settings = if stock { STOCK } else { SETTINGS };
+        for (name, value) in settings {
             server.arg("-c").arg(format!("{name}={value}"));
         }
         server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Guarded::spawn_with("postgres", &mut server, Signal::QUIT)?;
         wait(&mut server, &dir)?;
-        Ok(Some(Self { _server: server, dir }))
+        Ok(Some(Self { _server: server, dir, settings }))
     }
 
     /// Version and settings.
     pub fn told(&self) -> Result<String> {
         let version = self.sql("SHOW server_version")?;
-        let told = SETTINGS.map(|(name, value)| format!("{name}={value}")).join(" ");
-        Ok(format!("PostgreSQL {}; {told} full_page_writes=on", version.trim()))
+        let told: Vec<_> = self.settings.iter().map(|(n, value)| format!("{n}={value}")).collect();
+        Ok(format!("PostgreSQL {}; {}, else its defaults", version.trim(), told.join(" ")))
     }
 
     /// Seconds to load a zip into a new table with a primary key.
