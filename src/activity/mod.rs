@@ -8,6 +8,7 @@ mod pace;
 mod payload;
 mod report;
 mod sort;
+mod stage;
 mod stop;
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,14 @@ use std::{
     },
 };
 
+use roaring::RoaringBitmap;
+
 use crate::{
     config,
     domain::{Applied, JobId, Storage, Tenant},
-    records::{Batch, Error, KeyHash, Misses, RecordStore, embedded, memory},
+    records::{
+        Batch, Entry, Error, KeyHash, Misses, RecordStore, Row, Stage, Staged, embedded, memory,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,8 @@ impl Kind {
                 Box::new(embedded::Store::open(&dir.join("records"), &config).unwrap())
             }
         };
-        Store { inner, lives: AtomicU64::new(u64::MAX), batches: Mutex::default() }
+        let (lives, stage_lives) = (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX));
+        Store { inner, lives, stage_lives, batches: Mutex::default() }
     }
 }
 
@@ -40,6 +45,7 @@ impl Kind {
 pub(super) struct Store {
     inner: Box<dyn RecordStore>,
     lives: AtomicU64,
+    stage_lives: AtomicU64,
     /// Rows and bytes of each batch.
     pub(super) batches: Mutex<Vec<(usize, usize)>>,
 }
@@ -50,8 +56,14 @@ impl Store {
         self.lives.store(batches, Ordering::SeqCst);
     }
 
+    /// Dies while it stages that row.
+    pub(super) fn die_at_staged_row(&self, row: u64) {
+        self.stage_lives.store(row, Ordering::SeqCst);
+    }
+
     pub(super) fn revive(&self) {
         self.die_after(u64::MAX);
+        self.die_at_staged_row(u64::MAX);
     }
 }
 
@@ -64,16 +76,28 @@ impl RecordStore for Store {
         self.inner.cursor(job)
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
-        let bytes = batch.entries.iter().map(|entry| entry.row.len()).sum();
-        self.batches.lock().unwrap().push((batch.entries.len(), bytes));
-        let cursor = self.inner.apply(batch)?;
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        let stage = self.inner.stage(staged)?;
+        let lives = self.stage_lives.load(Ordering::SeqCst);
+        Ok(stage.map(|stage| Box::new(Dying { stage, lives }) as Box<dyn Stage>))
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
+        for batch in batches {
+            let bytes = |entry: &Entry<'_>| match entry.row {
+                Row::Cells(cells) => cells.len(),
+                Row::Staged => 0,
+            };
+            let bytes = batch.entries.iter().map(bytes).sum();
+            self.batches.lock().unwrap().push((batch.entries.len(), bytes));
+        }
+        let cursors = self.inner.apply_all(batches)?;
         let lives = self.lives.load(Ordering::SeqCst);
         self.lives.store(lives - u64::from(lives < u64::MAX), Ordering::SeqCst);
         if lives == 1 {
             return Err(Error::Storage("it died as it was told to".to_owned()));
         }
-        Ok(cursor)
+        Ok(cursors)
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {
@@ -99,5 +123,33 @@ impl RecordStore for Store {
         visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.inner.export(tenant, storage, visit)
+    }
+}
+
+/// A stage that breaks off.
+struct Dying<'a> {
+    stage: Box<dyn Stage + 'a>,
+    lives: u64,
+}
+
+impl Stage for Dying<'_> {
+    fn key(&mut self, key: KeyHash, line: u32) -> Result<(), Error> {
+        self.stage.key(key, line)
+    }
+
+    fn wanted(&mut self) -> Result<RoaringBitmap, Error> {
+        self.stage.wanted()
+    }
+
+    fn row(&mut self, line: u32, cells: &[u8]) -> Result<(), Error> {
+        self.lives -= 1;
+        if self.lives == 0 {
+            return Err(Error::Storage("it died as it was told to".to_owned()));
+        }
+        self.stage.row(line, cells)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.stage.finish()
     }
 }

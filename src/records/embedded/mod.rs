@@ -8,8 +8,11 @@ mod blocks;
 mod codec;
 mod keys;
 mod lookup;
+mod plan;
 mod read;
+mod side;
 mod spaces;
+mod stage;
 mod tail;
 mod tenants;
 #[cfg(test)]
@@ -23,7 +26,7 @@ use self::{
     spaces::Spaces,
     tenants::{Lanes, NOBODY, Numbers},
 };
-use super::{Batch, Error, KeyHash, Misses, RecordStore};
+use super::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged};
 use crate::{
     config,
     domain::{Applied, JobId, Storage, Tenant},
@@ -73,8 +76,12 @@ impl RecordStore for Store {
         self.spaces.cursor(job)
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
-        apply::apply(self, batch)
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        stage::stage(self, staged)
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
+        apply::apply(self, batches)
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {

@@ -6,12 +6,14 @@ use fjall::{Readable, Snapshot};
 use roaring::RoaringBitmap;
 
 use super::{
-    blocks, codec, keys,
+    blocks,
+    codec::{self, StageRecord},
+    keys,
     spaces::{Spaces, failed},
 };
 use crate::{
     cvrs::{event_id_of, redact},
-    domain::{Applied, JobId, Storage, Tenant},
+    domain::{Applied, JobId, PerStorage, Storage, Tenant},
     records::{Error, KeyHash, Misses},
 };
 
@@ -20,6 +22,12 @@ impl Spaces {
     pub(super) fn cursor(&self, job: JobId) -> Result<Applied, Error> {
         let stored = self.cursors.get(job.as_bytes()).map_err(failed)?;
         Ok(stored.map(|value| codec::read_cursor(&value)).transpose()?.unwrap_or_default())
+    }
+
+    /// Where the rows of the job were staged, where they were.
+    pub(super) fn stage(&self, job: JobId) -> Result<Option<StageRecord>, Error> {
+        let stored = self.stages.get(job.as_bytes()).map_err(failed)?;
+        stored.map(|value| codec::read_stage(&value)).transpose()
     }
 
     /// The lines of all batches of the job that had no effect.
@@ -38,6 +46,9 @@ impl Spaces {
     pub(super) fn forget(&self, job: JobId) -> Result<(), Error> {
         let mut changes = self.durable_batch(1);
         changes.remove(&self.cursors, job.as_bytes());
+        if self.stage(job)?.is_some() {
+            changes.remove(&self.stages, job.as_bytes());
+        }
         for entry in self.misses.prefix(job.as_bytes()) {
             changes.remove(&self.misses, entry.key().map_err(failed)?);
         }
@@ -56,12 +67,16 @@ impl Spaces {
             if one.is_some_and(|one| *one != tenant) {
                 continue;
             }
+            let mut live = PerStorage::<Option<u64>>::default();
             for storage in Storage::ALL {
-                let mut live = 0;
                 for block in self.live_blocks(&view, state.number, storage) {
-                    live += block?.1.len();
+                    *live.get_mut(storage).get_or_insert(0) += block?.1.len();
                 }
-                counts.push((tenant.clone(), storage, live));
+            }
+            // A block stays when its last record goes; a tenant without one has at most staged rows.
+            if live != PerStorage::default() {
+                let count = |storage| (tenant.clone(), storage, live.get(storage).unwrap_or(0));
+                counts.extend(Storage::ALL.map(count));
             }
         }
         Ok(counts)
