@@ -24,7 +24,7 @@ use cvrsd::{
     journal::{self, Handle, Sled},
     poison::Poison,
     proto::storage,
-    records::{Batch, Entry, KeyHash, RecordStore, embedded::Store},
+    records::{Batch, Entry, KeyHash, RecordStore, Row, embedded::Store},
 };
 use jiff::civil::Date;
 use prost::Message;
@@ -213,7 +213,7 @@ impl Rows {
         let entry = |(key, line, row): &'a (KeyHash, u32, Vec<u8>)| Entry {
             key: *key,
             line: *line,
-            row: if with_row { row.as_slice() } else { &[] },
+            row: Row::Cells(if with_row { row.as_slice() } else { &[] }),
         };
         let entries: Vec<Entry<'a>> = self.0.iter().map(entry).collect();
         let batch = Batch {

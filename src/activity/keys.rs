@@ -27,8 +27,9 @@ impl KeyEntry {
     /// The entry of a row.
     #[must_use]
     pub fn new(key: KeyHash, line: u32) -> Self {
-        let key = u128::from_be_bytes(key.0);
-        Self { high: (key >> 64) as u64, low: key as u64, line }
+        let (words, _) = key.0.as_chunks::<8>();
+        let word = |place: usize| words.get(place).map_or(0, |word| u64::from_be_bytes(*word));
+        Self { high: word(0), low: word(1), line }
     }
 
     /// Hash of the row's key.

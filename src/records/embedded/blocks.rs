@@ -72,14 +72,12 @@ impl<'a> Blocks<'a> {
             self.touched.resize_with(place + 1, || None);
         }
         let Some(slot) = self.touched.get_mut(place) else { return Err(impossible()) };
-        match slot {
-            Some(block) => Ok(block),
-            None => {
-                let stored = self.space.get(key(&self.prefix, number)).map_err(failed)?;
-                let rows = stored.map(|value| codec::read_block(&value)).transpose()?;
-                Ok(slot.insert(Block { rows: rows.unwrap_or_default(), changed: false }))
-            }
+        if slot.is_none() {
+            let stored = self.space.get(key(&self.prefix, number)).map_err(failed)?;
+            let rows = stored.map(|value| codec::read_block(&value)).transpose()?;
+            *slot = Some(Block { rows: rows.unwrap_or_default(), changed: false });
         }
+        slot.as_mut().ok_or_else(impossible)
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn stage<'a>(
     let spaces = &store.spaces;
     let state = known(store, staged)?.unwrap_or(NOBODY);
     let live = |storage| Blocks::new(&spaces.live, keys::live_prefix(record.tenant, storage));
-    Ok(Some(Box::new(Rows {
+    Ok(Some(Box::new(Staging {
         store,
         staged: *staged,
         record,
@@ -81,7 +81,7 @@ fn known(store: &Store, staged: &Staged<'_>) -> Result<Option<State>, Error> {
 }
 
 /// The rows of one job on their way.
-struct Rows<'a> {
+struct Staging<'a> {
     store: &'a Store,
     staged: Staged<'a>,
     record: StageRecord,
@@ -97,7 +97,7 @@ struct Rows<'a> {
     value: Vec<u8>,
 }
 
-impl Rows<'_> {
+impl Staging<'_> {
     /// Finds the keys that wait and decides which of their rows are wanted.
     fn look_up(&mut self) -> Result<(), Error> {
         let pending = std::mem::take(&mut self.keys);
@@ -119,23 +119,23 @@ impl Rows<'_> {
     fn decide(&mut self, same: &[(KeyHash, u32)], stored: Option<Pointers>) -> Result<(), Error> {
         let Some((key, line)) = same.first() else { return Ok(()) };
         let mut pointers = stored.unwrap_or_default();
-        let (mut some_live, mut some_dead) = (false, false);
+        let (mut any_live, mut any_dead) = (false, false);
         for storage in self.staged.storages.iter() {
             let row = *pointers.get(storage);
-            let live = row != 0 && self.live.get_mut(storage).contains(row)?;
-            some_live |= live;
-            some_dead |= !live;
-            if !live {
+            let is_live = row != 0 && self.live.get_mut(storage).contains(row)?;
+            any_live |= is_live;
+            any_dead |= !is_live;
+            if !is_live {
                 *pointers.get_mut(storage) = self.record.base + u64::from(*line);
             }
         }
         if self.staged.operation == Operation::Update {
-            if some_live {
+            if any_live {
                 self.wanted.extend(same.iter().map(|(_, line)| *line));
             }
             return Ok(());
         }
-        if some_dead {
+        if any_dead {
             self.wanted.insert(*line);
             self.new_entries += u64::from(stored.is_none());
             let key = keys::index(self.record.tenant, *key);
@@ -145,7 +145,7 @@ impl Rows<'_> {
     }
 }
 
-impl Stage for Rows<'_> {
+impl Stage for Staging<'_> {
     fn key(&mut self, key: KeyHash, line: u32) -> Result<(), Error> {
         // Rows of one id stay in one chunk.
         let full = self.keys.len() >= STAGED_KEYS_CHUNK;
@@ -199,7 +199,10 @@ impl<'a> Tables<'a> {
             (Some((key, value)), Some(tables)) => tables.write(key, value),
             (Some(_), None) => Err(fjall::Error::Poisoned),
             // Synced, with the list of tables, when it returns.
-            (None, tables) => tables.take().map_or(Ok(()), |tables| tables.finish()),
+            (None, tables) => match tables.take() {
+                Some(tables) => tables.finish(),
+                None => Ok(()),
+            },
         })))
     }
 
