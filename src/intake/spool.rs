@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     Encoding, Upload,
     draft::sync_directory,
-    writer::{self, Meter, Order},
+    writer::{self, Body, Meter, Order},
 };
 use crate::{
     config,
@@ -91,9 +91,8 @@ impl Spool {
         })?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let path = self.shared.incoming.join(format!("{number}.part"));
-        let (commands, reply) =
-            writer::start(Order { path, slot, media, encoding, config: config.clone(), meter })?;
-        Ok(Upload::new(self.clone(), commands, reply, config.idle_timeout))
+        let order = Order { path, slot, media, encoding, config: config.clone(), meter };
+        Ok(Upload::new(self.clone(), Body::new(order), config.idle_timeout))
     }
 
     /// Whether no upload is on its way.

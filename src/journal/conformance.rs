@@ -55,7 +55,7 @@ impl Bench {
 
 fn new(spec: Submitted) -> (Job, Change) {
     let (job, event) = first(spec);
-    (job.clone(), Change { job: Arc::new(job), events: vec![event] })
+    (job.clone(), Change { job: Arc::new(job), events: vec![event], payload: None })
 }
 
 fn grown(job: &Job, kinds: impl IntoIterator<Item = EventKind>) -> (Job, Change) {
@@ -66,7 +66,7 @@ fn grown(job: &Job, kinds: impl IntoIterator<Item = EventKind>) -> (Job, Change)
         job = job.next(&event).unwrap();
         events.push(event);
     }
-    (job.clone(), Change { job: Arc::new(job), events })
+    (job.clone(), Change { job: Arc::new(job), events, payload: None })
 }
 
 fn with_request(order: u64, tenant: &str, request: &str) -> Submitted {
@@ -177,11 +177,11 @@ fn a_group_that_cannot_be_stored_leaves_nothing_behind() {
     let (good, good_change) = new(submitted(6));
     let gap = {
         let (job, change) = grown(&stored, [EventKind::DeQueued, EventKind::AttemptStarted]);
-        Change { job: Arc::new(job), events: change.events[1..].to_vec() }
+        Change { job: Arc::new(job), events: change.events[1..].to_vec(), payload: None }
     };
     let bad: Vec<(&str, Vec<Change>)> = vec![
         ("an event is left out", vec![gap]),
-        ("no event", vec![Change { job: Arc::new(good.clone()), events: vec![] }]),
+        ("no event", vec![Change { job: Arc::new(good.clone()), events: vec![], payload: None }]),
         ("a job twice", vec![good_change.clone()]),
         ("an order that is not the last", vec![new(submitted(5)).1]),
         ("a key that is taken", vec![new(with_request(7, "t", "taken")).1]),

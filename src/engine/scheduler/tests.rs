@@ -36,7 +36,7 @@ impl Bench {
     }
 
     fn tell(&self, job: &Job, events: Vec<Event>) {
-        self.scheduler.committed(&Committed { job: Arc::new(job.clone()), events });
+        self.scheduler.committed(&[Committed { job: Arc::new(job.clone()), events }]);
     }
 
     /// The job after one more event.
@@ -63,7 +63,7 @@ impl Bench {
     /// A turn, if there is one now.
     fn try_take(&self, class: Class) -> Option<Turn> {
         let small = (class == Class::Small).then_some(SMALL);
-        self.scheduler.state().take(small, Instant::now())
+        self.scheduler.state().take(small, Instant::now()).map(one)
     }
 
     fn take(&self) -> Turn {
@@ -83,6 +83,11 @@ impl Bench {
         let state = self.scheduler.state();
         assert!(state.lanes.is_empty() && state.ready.is_empty());
     }
+}
+
+fn one(work: Work) -> Turn {
+    let Work::One(turn) = work else { panic!("{work:?}") };
+    turn
 }
 
 fn spec(owner: &str, bytes: u64) -> crate::domain::Submitted {
@@ -189,7 +194,7 @@ fn a_job_that_waits_for_its_retry_gets_no_turn_before() {
     bench.assert_idle();
     let other = bench.submit("b");
     assert_eq!(bench.take().job, other.spec.id);
-    let turn = bench.scheduler.take(Class::Any).unwrap();
+    let turn = bench.scheduler.take(Class::Any).map(one).unwrap();
     assert_eq!(turn.job, job);
     assert!(clock::now_us() >= at_us);
     bench.scheduler.done(&turn, Done::Retry { at_us: in_ms(-1) });
@@ -340,7 +345,7 @@ fn workers_that_wait_are_woken() {
     let bench = Bench::new();
     let wait = |class| {
         let scheduler = Arc::clone(&bench.scheduler);
-        let waiting = thread::spawn(move || scheduler.take(class));
+        let waiting = thread::spawn(move || scheduler.take(class).map(one));
         thread::sleep(Duration::from_millis(30));
         waiting
     };
@@ -409,7 +414,7 @@ fn many_workers_keep_every_lane_in_order_and_lose_nothing() {
             let class = if worker == 0 { Class::Small } else { Class::Any };
             thread::spawn(move || {
                 let mut random = fastrand::Rng::with_seed(worker);
-                while let Some(turn) = bench.scheduler.take(class) {
+                while let Some(turn) = bench.scheduler.take(class).map(one) {
                     assert!(running.lock().unwrap().insert(turn.tenant.clone()));
                     thread::sleep(Duration::from_micros(random.u64(0..200)));
                     assert!(running.lock().unwrap().remove(&turn.tenant));

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+
 use crate::{
     domain::{Applied, Event, Job, JobId, Storage, Tenant},
     journal::{Change, Error as JournalError, Journal, Memory},
@@ -68,6 +70,10 @@ impl Journal for Mortal {
 
     fn job(&self, id: JobId) -> Result<Option<Job>, JournalError> {
         self.memory.job(id)
+    }
+
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, JournalError> {
+        self.memory.payload(job)
     }
 
     fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, JournalError> {
@@ -177,6 +183,10 @@ impl RecordStore for Hooked {
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
         self.memory.forget(job)
+    }
+
+    fn remembered(&self) -> Result<Vec<JobId>, Error> {
+        self.memory.remembered()
     }
 
     fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use std::io::Write;
 
 use proptest::prelude::*;
@@ -235,7 +237,7 @@ fn a_payload_that_is_not_the_zip_it_was_is_damaged() {
 fn a_payload_that_is_gone_is_an_io_failure() {
     let directory = tempfile::tempdir().unwrap();
     let result = Lines::open(&directory.path().join("none"), MediaType::Text, None);
-    assert_eq!(result.unwrap_err().code, Code::JobIo);
+    assert_eq!(result.err().unwrap().code, Code::JobIo);
     let result = read_directory(directory.path());
     assert_fails(Code::JobIo, "could not be read", result);
 }

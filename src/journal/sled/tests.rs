@@ -76,7 +76,7 @@ fn open(dir: &Path) -> Result<Sled, Error> {
 fn commit_job(journal: &Sled, order: u64, request: Option<&str>) -> Job {
     let (job, submit) =
         first(Submitted { request_id: request.map(str::to_owned), ..submitted(order) });
-    let mut change = Change { job: Arc::new(job.clone()), events: vec![submit] };
+    let mut change = Change { job: Arc::new(job.clone()), events: vec![submit], payload: None };
     let mut job = job;
     if order.is_multiple_of(2) {
         for kind in [EventKind::DeQueued, EventKind::Held(failure())] {

@@ -6,6 +6,7 @@ use super::{
     Store,
     blocks::Blocks,
     codec::{self, Pointers},
+    forget::Forgotten,
     keys,
     lookup::Lookup,
     spaces::{Spaces, failed},
@@ -20,6 +21,7 @@ use crate::{
 pub(super) fn apply(store: &Store, batch: &Batch<'_>) -> Result<Applied, Error> {
     let lane = store.lanes.of(batch.tenant);
     let _turn = lane.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    store.forgotten.settle(&store.spaces, batch.job)?;
     let cursor = store.spaces.cursor(batch.job)?;
     if cursor.position != batch.position {
         let (job, given) = (batch.job, batch.position);
@@ -30,7 +32,7 @@ pub(super) fn apply(store: &Store, batch: &Batch<'_>) -> Result<Applied, Error> 
     }
     let mut plan = Plan::new(&store.spaces, batch, tenant(store, batch)?, cursor);
     plan.decide()?;
-    plan.commit()
+    plan.commit(&store.forgotten)
 }
 
 /// The batch's tenant. Only a create makes one: before, there is nothing to find.
@@ -148,7 +150,7 @@ impl<'a> Plan<'a> {
         row
     }
 
-    fn commit(mut self) -> Result<Applied, Error> {
+    fn commit(mut self, forgotten: &Forgotten) -> Result<Applied, Error> {
         self.cursor.position += self.batch.entries.len() as u64;
         for storage in Storage::ALL {
             self.live.get(storage).write(&mut self.changes)?;
@@ -166,8 +168,10 @@ impl<'a> Plan<'a> {
         }
         let cursor = codec::write_cursor(&self.cursor);
         self.changes.insert(&self.spaces.cursors, job.as_bytes(), cursor);
+        let removed = forgotten.remove_with(self.spaces, &mut self.changes)?;
         self.spaces.wait_for_flushes()?;
         self.changes.commit().map_err(failed)?;
+        forgotten.removed(&removed);
         Ok(self.cursor)
     }
 }
