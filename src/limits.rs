@@ -122,6 +122,11 @@ pub const TOKEN_REQUEST_BYTES_MAX: usize = 8 << 10;
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Jobs whose cursors wait to be removed from the record store with its next batch.
 pub const FORGOTTEN_JOBS_MAX: usize = 1_024;
+/// Valid rows above which a create or update writes its rows ahead of its batches. It decides the order
+/// in which a job's rows are applied, so another value is for another format of the record store.
+pub const STAGED_ROWS_MIN: u64 = 10_000;
+/// Keys of staged rows that are looked up together.
+pub const STAGED_KEYS_CHUNK: usize = 50_000;
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old

@@ -1,8 +1,9 @@
 //! Applying the valid rows to the record store, in batches that each move the job's cursor.
 //!
 //! Deletes go in index order, so that a batch walks the index instead of jumping through it; equal
-//! ids keep file order. Creates and updates go in file order, as their rows are read from the payload.
-//! Both orders are the same on every run, so the cursor's position alone says what is done.
+//! ids keep file order. So do large creates and updates, whose rows are staged before; small ones go
+//! in file order, as their rows are read from the payload. Each order is the same on every run, so the
+//! cursor's position alone says what is done.
 
 use super::{
     Context, Error, Step,
@@ -10,11 +11,12 @@ use super::{
     pace::Pace,
     payload::Text,
     sort::Sorted,
+    stage::{is_staged, stage},
 };
 use crate::{
     domain::{Applied, EventKind, Operation},
     limits::{BATCH_BYTES_MAX, CHECKPOINTS_MAX},
-    records::{self, Batch, Entry, RecordStore},
+    records::{self, Batch, Entry, RecordStore, Row},
 };
 
 /// Applies the job's valid rows from the record store's cursor on. Returns where the cursor stands
@@ -32,6 +34,9 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
     }
     if cursor.position == step.job.validated.rows_valid {
         return Ok(cursor);
+    }
+    if is_staged(step.job) {
+        stage(step)?;
     }
     let mut source = Source::open(step, cursor.position)?;
     let engine = step.engine;
@@ -69,23 +74,26 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
 /// The valid rows of a job from some position on, a batch at a time.
 struct Source {
     order: Order,
-    /// Where the rows are; a delete needs none.
+    /// Where the rows are; a delete needs none, nor does a job whose rows were staged.
     text: Option<Text>,
+    is_staged: bool,
     keys: Vec<KeyEntry>,
-    /// The rows of `keys`, one after the other; empty for a delete.
+    /// The rows of `keys`, one after the other; empty where there is no text.
     rows: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Source {
     fn open(step: &Step<'_>, position: u64) -> Result<Self, Error> {
+        let is_staged = is_staged(step.job);
         let text = match step.job.spec.operation {
-            Operation::Delete => None,
-            Operation::Create | Operation::Update => Some(Text::open(step)?),
+            Operation::Create | Operation::Update if !is_staged => Some(Text::open(step)?),
+            _ => None,
         };
         let mut order = Order::open(step)?;
         order.skip(position)?;
-        Ok(Self { order, text, keys: Vec::new(), rows: Vec::new(), ends: Vec::new() })
+        let (keys, rows, ends) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { order, text, is_staged, keys, rows, ends })
     }
 
     /// Takes the next rows, as many as a batch may have.
@@ -110,7 +118,8 @@ impl Source {
         let mut start = 0;
         let mut entries = Vec::with_capacity(self.keys.len());
         for (key, end) in self.keys.iter().zip(&self.ends) {
-            let row = self.rows.get(start..*end).unwrap_or_default();
+            let cells = self.rows.get(start..*end).unwrap_or_default();
+            let row = if self.is_staged { Row::Staged } else { Row::Cells(cells) };
             entries.push(Entry { key: key.key(), line: key.line(), row });
             start = *end;
         }
@@ -119,17 +128,17 @@ impl Source {
 }
 
 /// The keys of a job's valid rows in the order in which it applies them.
-enum Order {
+pub(super) enum Order {
     Index(Sorted),
     File(KeysReader),
 }
 
 impl Order {
-    fn open(step: &Step<'_>) -> Result<Self, Error> {
+    pub(super) fn open(step: &Step<'_>) -> Result<Self, Error> {
         let id = step.job.spec.id;
         let keys = KeysReader::open(&step.workspace.keys(id), step.job.validated.keys_length)
             .context("cannot open the keys file")?;
-        if step.job.spec.operation != Operation::Delete {
+        if step.job.spec.operation != Operation::Delete && !is_staged(step.job) {
             return Ok(Self::File(keys));
         }
         let dir = step.workspace.make_dir(id).context("cannot make the job's directory")?;
@@ -144,7 +153,7 @@ impl Order {
         Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<KeyEntry>, Error> {
+    pub(super) fn next(&mut self) -> Result<Option<KeyEntry>, Error> {
         match self {
             Self::Index(sorted) => sorted.next().context("cannot read the sorted keys"),
             Self::File(keys) => keys.next().context("cannot read the keys file"),
@@ -153,7 +162,7 @@ impl Order {
 }
 
 /// Appends the row of an entry in canonical order; it must still be the row that was validated.
-fn read_row(
+pub(super) fn read_row(
     text: &mut Text,
     entry: &KeyEntry,
     store: &dyn RecordStore,

@@ -145,6 +145,16 @@ impl KeysReader {
         }
     }
 
+    /// The entry of that line; lines are asked for in ascending order.
+    pub fn find(&mut self, line: u32) -> io::Result<Option<KeyEntry>> {
+        while let Some(entry) = self.next()? {
+            if entry.line() >= line {
+                return Ok(Some(entry).filter(|entry| entry.line() == line));
+            }
+        }
+        Ok(None)
+    }
+
     fn read_frame(&mut self) -> io::Result<bool> {
         if self.file.limit() == 0 {
             return Ok(false);

@@ -10,6 +10,7 @@ mod payload;
 mod report;
 mod small;
 mod sort;
+mod stage;
 mod stop;
 #[cfg(test)]
 mod tests;

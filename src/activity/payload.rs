@@ -1,14 +1,33 @@
 //! The payload, held against what was accepted, and read again after it was validated.
 
-use std::io;
+use std::{io, thread};
 
-use super::{Error, Step, validate::read_header};
+use super::{Context, Error, Step, validate::read_header};
 use crate::{
     cvrs::Header,
     domain::Payload,
     error::Code,
     intake::{self, Lines, Stored},
 };
+
+/// Works on the payload while another thread holds its bytes against what was accepted. The result
+/// counts only where they are the same.
+pub(super) fn beside_check<T>(
+    step: &Step<'_>,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (path, accepted) = (step.payload, &step.job.spec.payload);
+    thread::scope(|scope| {
+        let digest = thread::Builder::new()
+            .name("digest".to_owned())
+            .spawn_scoped(scope, || check_payload(path, accepted))
+            .context("cannot start the digest thread")?;
+        let worked = work();
+        let panicked = |_| io::Error::other("the digest thread panicked");
+        digest.join().map_err(panicked).context("cannot read the payload")??;
+        worked
+    })
+}
 
 /// Fails unless the payload's bytes are those that were accepted. Nothing else guards a text on disk,
 /// and the checksum inside a zip shows only behind the last row.
@@ -42,8 +61,13 @@ pub(super) struct Row<'a> {
 impl Text {
     /// Opens the payload again, after a look at all its bytes.
     pub(super) fn open(step: &Step<'_>) -> Result<Self, Error> {
+        check_payload(step.payload, &step.job.spec.payload)?;
+        Self::open_unchecked(step)
+    }
+
+    /// [`Text::open`] for a caller that looks at the bytes beside.
+    pub(super) fn open_unchecked(step: &Step<'_>) -> Result<Self, Error> {
         let spec = &step.job.spec;
-        check_payload(step.payload, &spec.payload)?;
         let mut lines = Lines::open(step.payload, spec.payload.media_type, None)?;
         let header = read_header(&mut lines, spec.operation)?;
         Ok(Self { lines, header })
@@ -78,7 +102,7 @@ impl Row<'_> {
     }
 }
 
-fn damaged(line: u64) -> Error {
+pub(super) fn damaged(line: u64) -> Error {
     let text = format!("line {line} of the payload is not the line that was validated");
     Error::file(Code::FileDamaged, text)
 }

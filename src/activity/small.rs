@@ -15,7 +15,7 @@ use crate::{
     domain::{Operation, Validated},
     error::Code,
     intake::{Line, Lines},
-    records::Entry,
+    records::{Entry, Row},
 };
 
 /// A small job that was validated, with its valid rows in file order.
@@ -37,7 +37,7 @@ impl Small {
         let mut entries = Vec::with_capacity(self.keys.len());
         for (key, end) in self.keys.iter().zip(&self.ends) {
             let row = self.rows.get(start..*end).unwrap_or_default();
-            entries.push(Entry { key: key.key(), line: key.line(), row });
+            entries.push(Entry { key: key.key(), line: key.line(), row: Row::Cells(row) });
             start = *end;
         }
         entries

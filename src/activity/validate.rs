@@ -1,12 +1,12 @@
 //! Reading the payload once, checking every row, changing nothing.
 
-use std::{io, thread};
+use std::io;
 
 use super::{
     Context, Error, Step,
     keys::{KeyEntry, KeysWriter},
     pace::Pace,
-    payload::check_payload,
+    payload::beside_check,
     report::{ReportRow, ReportWriter, printed},
 };
 use crate::{
@@ -34,17 +34,7 @@ pub struct Validation {
 /// [`Error::File`] where the file cannot be read as CVRS or its bytes are not those that were accepted;
 /// [`Error::Stopped`]; or as files, journal and store fail.
 pub fn validate(step: &Step<'_>) -> Result<Validation, Error> {
-    let (path, accepted) = (step.payload, &step.job.spec.payload);
-    thread::scope(|scope| {
-        let digest = thread::Builder::new()
-            .name("digest".to_owned())
-            .spawn_scoped(scope, || check_payload(path, accepted))
-            .context("cannot start the digest thread")?;
-        let validation = Pass::open(step).and_then(Pass::run);
-        let panicked = |_| io::Error::other("the digest thread panicked");
-        digest.join().map_err(panicked).context("cannot read the payload")??;
-        validation
-    })
+    beside_check(step, || Pass::open(step).and_then(Pass::run))
 }
 
 /// One reading of the payload.

@@ -150,7 +150,7 @@ impl Worker {
             position: 0,
             entries,
         });
-        batches.map(|batch| self.store.apply(&batch)).collect()
+        self.store.apply_all(&batches.collect::<Vec<_>>())
     }
 
     /// Nothing can be said of any of them: each looks for itself what was applied, in another attempt.

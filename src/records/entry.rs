@@ -15,8 +15,32 @@ pub struct Entry<'a> {
     pub key: KeyHash,
     /// Its line in the file; the header is line 1.
     pub line: u32,
+    /// Where its cells are.
+    pub row: Row<'a>,
+}
+
+/// The cells of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row<'a> {
     /// Its 45 cells in canonical order joined by tabs; empty for a delete.
-    pub row: &'a [u8],
+    Cells(&'a [u8]),
+    /// They were staged before, under its line.
+    Staged,
+}
+
+/// A job whose rows are stored ahead of its batches.
+#[derive(Clone, Copy, Debug)]
+pub struct Staged<'a> {
+    /// Whose rows.
+    pub job: JobId,
+    /// Whose records.
+    pub tenant: &'a Tenant,
+    /// Create or update.
+    pub operation: Operation,
+    /// The storages that the job touches.
+    pub storages: StorageSet,
+    /// No row has a greater line.
+    pub last_line: u32,
 }
 
 /// Rows of one job that are applied together.

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Batch, Entry, Error, KeyHash, Misses, RecordStore};
+use roaring::RoaringBitmap;
+
+use super::{Batch, Entry, Error, KeyHash, Misses, RecordStore, Row, Stage, Staged};
 use crate::{
     cvrs::{event_id_of, redact},
     domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
@@ -26,6 +28,64 @@ struct State {
     tenants: BTreeMap<Tenant, BTreeMap<Storage, Rows>>,
     cursors: BTreeMap<JobId, Applied>,
     misses: BTreeMap<JobId, Misses>,
+    staged: BTreeMap<JobId, BTreeMap<u32, Vec<u8>>>,
+}
+
+/// Rows on their way to be staged.
+struct Staging<'a> {
+    store: &'a Store,
+    staged: Staged<'a>,
+    keys: Vec<(KeyHash, u32)>,
+    rows: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Staging<'_> {
+    /// Whether a row of that id has an effect in some storage.
+    fn is_wanted(&self, state: &State, key: KeyHash) -> bool {
+        let creates = self.staged.operation == Operation::Create;
+        self.staged.storages.iter().any(|storage| {
+            let rows = state.rows(self.staged.tenant, storage);
+            rows.is_some_and(|rows| rows.contains_key(&key)) != creates
+        })
+    }
+}
+
+impl Stage for Staging<'_> {
+    fn key(&mut self, key: KeyHash, line: u32) -> Result<(), Error> {
+        if self.keys.last().is_some_and(|last| *last >= (key, line)) {
+            return Err(Error::Storage(format!("line {line} is staged out of its order")));
+        }
+        self.keys.push((key, line));
+        Ok(())
+    }
+
+    fn wanted(&mut self) -> Result<RoaringBitmap, Error> {
+        let state = self.store.state();
+        let mut wanted = RoaringBitmap::new();
+        for same in self.keys.chunk_by(|a, b| a.0 == b.0) {
+            let needed = if self.staged.operation == Operation::Create { 1 } else { same.len() };
+            for (key, line) in same.iter().take(needed) {
+                if self.is_wanted(&state, *key) {
+                    wanted.insert(*line);
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn row(&mut self, line: u32, cells: &[u8]) -> Result<(), Error> {
+        let newest = self.rows.last_key_value().map_or(0, |(line, _)| *line);
+        if line <= newest || line > self.staged.last_line {
+            return Err(Error::Storage(format!("line {line} is staged out of its order")));
+        }
+        self.rows.insert(line, cells.to_vec());
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.store.state().staged.insert(self.staged.job, self.rows);
+        Ok(())
+    }
 }
 
 impl Store {
@@ -39,23 +99,57 @@ impl State {
         self.tenants.get(tenant)?.get(&storage)
     }
 
+    fn apply_batch(&mut self, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let mut cursor = self.cursors.get(&batch.job).copied().unwrap_or_default();
+        for entry in batch.entries {
+            let mut effective = StorageSet::EMPTY;
+            for storage in batch.storages.iter() {
+                if self.apply(batch, entry, storage)? {
+                    effective.insert(storage);
+                    *cursor.processed.get_mut(storage) += 1;
+                } else {
+                    *cursor.errors.get_mut(storage) += 1;
+                }
+            }
+            cursor.position += 1;
+            cursor.rows_applied += u64::from(!effective.is_empty());
+        }
+        self.cursors.insert(batch.job, cursor);
+        Ok(cursor)
+    }
+
+    fn cells(&self, job: JobId, entry: &Entry<'_>) -> Result<Vec<u8>, Error> {
+        let staged = || self.staged.get(&job)?.get(&entry.line).cloned();
+        match entry.row {
+            Row::Cells(cells) => Ok(cells.to_vec()),
+            Row::Staged => staged()
+                .ok_or_else(|| Error::Damaged(format!("the rows of job {job} are not staged"))),
+        }
+    }
+
     /// Applies one row to one storage; whether it took effect.
-    fn apply(&mut self, batch: &Batch<'_>, entry: &Entry<'_>, storage: Storage) -> bool {
+    fn apply(
+        &mut self,
+        batch: &Batch<'_>,
+        entry: &Entry<'_>,
+        storage: Storage,
+    ) -> Result<bool, Error> {
         let live =
             self.rows(batch.tenant, storage).is_some_and(|rows| rows.contains_key(&entry.key));
         let effective = live != (batch.operation == Operation::Create);
         if !effective {
             self.misses.entry(batch.job).or_default().get_mut(storage).insert(entry.line);
-            return false;
+            return Ok(false);
         }
+        let cells = self.cells(batch.job, entry)?;
         let tenant = self.tenants.entry(batch.tenant.clone()).or_default();
         let rows = tenant.entry(storage).or_default();
         if batch.operation == Operation::Delete {
             rows.remove(&entry.key);
         } else {
-            rows.insert(entry.key, entry.row.to_vec());
+            rows.insert(entry.key, cells);
         }
-        true
+        Ok(true)
     }
 }
 
@@ -73,28 +167,24 @@ impl RecordStore for Store {
         Ok(self.state().cursors.get(&job).copied().unwrap_or_default())
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        if self.state().staged.contains_key(&staged.job) {
+            return Ok(None);
+        }
+        let (keys, rows) = (Vec::new(), BTreeMap::new());
+        Ok(Some(Box::new(Staging { store: self, staged: *staged, keys, rows })))
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
         let mut state = self.state();
-        let mut cursor = state.cursors.get(&batch.job).copied().unwrap_or_default();
-        if cursor.position != batch.position {
-            let (job, given) = (batch.job, batch.position);
-            return Err(Error::Fenced { job, given, cursor: cursor.position });
-        }
-        for entry in batch.entries {
-            let mut effective = StorageSet::EMPTY;
-            for storage in batch.storages.iter() {
-                if state.apply(batch, entry, storage) {
-                    effective.insert(storage);
-                    *cursor.processed.get_mut(storage) += 1;
-                } else {
-                    *cursor.errors.get_mut(storage) += 1;
-                }
+        for batch in batches {
+            let cursor = state.cursors.get(&batch.job).map_or(0, |cursor| cursor.position);
+            if cursor != batch.position {
+                let (job, given) = (batch.job, batch.position);
+                return Err(Error::Fenced { job, given, cursor });
             }
-            cursor.position += 1;
-            cursor.rows_applied += u64::from(!effective.is_empty());
         }
-        state.cursors.insert(batch.job, cursor);
-        Ok(cursor)
+        batches.iter().map(|batch| state.apply_batch(batch)).collect()
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {
@@ -104,6 +194,7 @@ impl RecordStore for Store {
     fn forget(&self, job: JobId) -> Result<(), Error> {
         let mut state = self.state();
         state.cursors.remove(&job);
+        state.staged.remove(&job);
         state.misses.remove(&job);
         Ok(())
     }

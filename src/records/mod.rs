@@ -9,9 +9,11 @@ pub mod embedded;
 mod entry;
 pub mod memory;
 
-pub use entry::{Batch, Entry, KeyHash, Misses};
+pub use entry::{Batch, Entry, KeyHash, Misses, Row, Staged};
 
 use std::ops::ControlFlow;
+
+use roaring::RoaringBitmap;
 
 use crate::domain::{Applied, JobId, Storage, Tenant};
 
@@ -37,6 +39,34 @@ pub enum Error {
     Damaged(String),
 }
 
+/// Takes the rows of one job ahead of its batches: first the keys of all of them, then the rows that are
+/// wanted. Dropped before its end, it leaves nothing that shows.
+pub trait Stage {
+    /// Takes key and line of a valid row, ascending.
+    ///
+    /// # Errors
+    /// As the store fails.
+    fn key(&mut self, key: KeyHash, line: u32) -> Result<(), Error>;
+
+    /// Which of these lines will have an effect. Only their rows are needed.
+    ///
+    /// # Errors
+    /// As the store fails.
+    fn wanted(&mut self) -> Result<RoaringBitmap, Error>;
+
+    /// Takes the canonical row of a line; lines come in ascending order.
+    ///
+    /// # Errors
+    /// As the store fails.
+    fn row(&mut self, line: u32, cells: &[u8]) -> Result<(), Error>;
+
+    /// Makes all of it durable.
+    ///
+    /// # Errors
+    /// As the store fails.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
 /// A place for live records.
 ///
 /// Keys are (tenant, `vax_event_id` with ASCII case folded). Calls block; they come from the
@@ -51,12 +81,30 @@ pub trait RecordStore: Send + Sync + 'static {
     /// When the store cannot be read.
     fn cursor(&self, job: JobId) -> Result<Applied, Error>;
 
-    /// Applies a batch as if row by row in the order of its entries, and moves the job's cursor, in
-    /// one transaction that is durable when this returns. Returns the new cursor.
+    /// Begins to store the rows of a large create or update ahead of its batches, which then name them
+    /// as [`Row::Staged`]. Nothing shows of them before. `None` where an earlier attempt has come to
+    /// its end; one that has not is begun anew. No other job of the tenant is applied meanwhile.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when the cursor is not at `batch.position`; else as the store fails.
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error>;
+    /// As the store fails.
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error>;
+
+    /// Applies batches of different jobs as if row by row in their order, and moves the cursors of
+    /// the jobs, all in one transaction that is durable when this returns. Returns the new cursors.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when a cursor is not at its `batch.position`; else as the store fails.
+    /// Nothing was changed then.
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error>;
+
+    /// [`RecordStore::apply_all`] for one batch.
+    ///
+    /// # Errors
+    /// Those of [`RecordStore::apply_all`].
+    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let cursors = self.apply_all(std::slice::from_ref(batch))?;
+        cursors.first().copied().ok_or_else(|| Error::Storage("a batch got no cursor".to_owned()))
+    }
 
     /// The lines of the job that had no effect, by storage.
     ///
@@ -72,7 +120,7 @@ pub trait RecordStore: Send + Sync + 'static {
     /// When the store cannot be written.
     fn forget(&self, job: JobId) -> Result<(), Error>;
 
-    /// The jobs that have a cursor.
+    /// The jobs that have a cursor or staged rows; one may be there twice.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -12,7 +12,9 @@ use std::{
 use crate::{
     config,
     domain::{Applied, JobId, Storage, Tenant},
-    records::{Batch, Error, KeyHash, Misses, RecordStore, embedded, memory},
+    records::{
+        Batch, Entry, Error, KeyHash, Misses, RecordStore, Row, Stage, Staged, embedded, memory,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +66,26 @@ impl RecordStore for Store {
         self.inner.cursor(job)
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
-        let bytes = batch.entries.iter().map(|entry| entry.row.len()).sum();
-        self.batches.lock().unwrap().push((batch.entries.len(), bytes));
-        let cursor = self.inner.apply(batch)?;
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        self.inner.stage(staged)
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
+        for batch in batches {
+            let bytes = |entry: &Entry<'_>| match entry.row {
+                Row::Cells(cells) => cells.len(),
+                Row::Staged => 0,
+            };
+            let bytes = batch.entries.iter().map(bytes).sum();
+            self.batches.lock().unwrap().push((batch.entries.len(), bytes));
+        }
+        let cursors = self.inner.apply_all(batches)?;
         let lives = self.lives.load(Ordering::SeqCst);
         self.lives.store(lives - u64::from(lives < u64::MAX), Ordering::SeqCst);
         if lives == 1 {
             return Err(Error::Storage("it died as it was told to".to_owned()));
         }
-        Ok(cursor)
+        Ok(cursors)
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::{
     domain::{Applied, Event, Job, JobId, Storage, Tenant},
     journal::{Change, Error as JournalError, Journal, Memory},
-    records::{Batch, Error, KeyHash, Misses, RecordStore, memory},
+    records::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged, memory},
 };
 
 /// A journal that fails from some commit on, as when the process is killed there.
@@ -171,9 +171,13 @@ impl RecordStore for Hooked {
         self.memory.cursor(job)
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        self.memory.stage(staged)
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
         call(&self.on_apply).transpose()?;
-        self.memory.apply(batch)
+        self.memory.apply_all(batches)
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{
     config,
     domain::{Applied, JobId, Operation, PerStorage, Storage, StorageSet, Tenant},
-    records::{Batch, Entry, Error, RecordStore, embedded, memory},
+    records::{Batch, Entry, Error, RecordStore, Row, embedded, memory},
 };
 
 pub(super) const FULL: Storage = Storage::NonRedacted;
@@ -127,7 +127,11 @@ impl Job {
             .iter()
             .zip(&cells)
             .zip(first_line..)
-            .map(|(((id, _), row), line)| Entry { key: store.key(id.as_bytes()), line, row })
+            .map(|(((id, _), row), line)| Entry {
+                key: store.key(id.as_bytes()),
+                line,
+                row: Row::Cells(row),
+            })
             .collect();
         store.apply(&Batch {
             job: self.id,

@@ -120,6 +120,37 @@ pub(super) fn numbers<const N: usize>(value: &[u8], what: &str) -> Result<[u64; 
     Ok(numbers)
 }
 
+/// Where the rows of a job were staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StageRecord {
+    /// Number of the tenant.
+    pub(super) tenant: u32,
+    /// Number that a row in line 0 would have.
+    pub(super) base: u64,
+    /// All of them are on disk.
+    pub(super) done: bool,
+}
+
+/// Stored form of a stage record.
+pub(super) fn write_stage(record: &StageRecord) -> Vec<u8> {
+    let numbers = [u64::from(record.tenant), record.base, u64::from(record.done)];
+    let mut value = vec![FORMAT];
+    value.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    value
+}
+
+/// A stage record as stored.
+pub(super) fn read_stage(value: &[u8]) -> Result<StageRecord, Error> {
+    let Some((&FORMAT, rest)) = value.split_first() else {
+        return Err(Error::Damaged("a stage record has an unknown format".to_owned()));
+    };
+    let [tenant, base, done] = numbers(rest, "a stage record")?;
+    match (u32::try_from(tenant), done) {
+        (Ok(tenant), 0 | 1) => Ok(StageRecord { tenant, base, done: done == 1 }),
+        _ => Err(Error::Damaged("a stage record has impossible numbers".to_owned())),
+    }
+}
+
 /// Stored form of a bitmap.
 pub(super) fn write_bitmap(bitmap: &RoaringBitmap) -> Result<Vec<u8>, Error> {
     let mut value = Vec::with_capacity(bitmap.serialized_size());
@@ -199,6 +230,21 @@ mod tests {
         let value = write_pointers(pointers);
         assert_eq!(read_pointers(&value).unwrap(), pointers);
         assert!(is_damage(&read_pointers(&value[1..])));
+    }
+
+    #[test]
+    fn stage_records_read_back_and_only_whole() {
+        for done in [false, true] {
+            let record = StageRecord { tenant: 7, base: u64::MAX, done };
+            let value = write_stage(&record);
+            assert_eq!(read_stage(&value).unwrap(), record);
+            assert!(is_damage(&read_stage(&value[..value.len() - 1])));
+            assert!(is_damage(&read_stage(&[value, vec![0]].concat())));
+        }
+        assert!(is_damage(&read_stage(&[])));
+        let mut wrong = write_stage(&StageRecord { tenant: 7, base: 1, done: true });
+        *wrong.last_mut().unwrap() = 2;
+        assert!(is_damage(&read_stage(&wrong)));
     }
 
     #[test]

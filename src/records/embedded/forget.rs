@@ -1,4 +1,4 @@
-//! Forgetting cursors and misses of jobs that have ended.
+//! Forgetting cursors, misses and stages of jobs that have ended.
 //!
 //! Nobody waits for it to last, so it needs no commit of its own: it goes with the next batch. An
 //! unsynced commit would not do, as the journal must never hold more than one batch that is not synced
@@ -34,9 +34,13 @@ impl Forgotten {
         if waiting < FORGOTTEN_JOBS_MAX { Ok(()) } else { self.remove(spaces) }
     }
 
-    /// Removes what is left of a job that counts as forgotten, before it begins anew.
-    pub(super) fn settle(&self, spaces: &Spaces, job: JobId) -> Result<(), Error> {
-        if self.has(job) { self.remove(spaces) } else { Ok(()) }
+    /// Removes what is left of jobs that count as forgotten, before they begin anew.
+    pub(super) fn settle(
+        &self,
+        spaces: &Spaces,
+        mut jobs: impl Iterator<Item = JobId>,
+    ) -> Result<(), Error> {
+        if jobs.any(|job| self.has(job)) { self.remove(spaces) } else { Ok(()) }
     }
 
     fn remove(&self, spaces: &Spaces) -> Result<(), Error> {
@@ -56,6 +60,9 @@ impl Forgotten {
         let jobs: Vec<JobId> = self.jobs().iter().copied().collect();
         for job in &jobs {
             changes.remove(&spaces.cursors, job.as_bytes());
+            if spaces.stage(*job)?.is_some() {
+                changes.remove(&spaces.stages, job.as_bytes());
+            }
             for entry in spaces.misses.prefix(job.as_bytes()) {
                 changes.remove(&spaces.misses, entry.key().map_err(failed)?);
             }
@@ -77,10 +84,10 @@ impl Forgotten {
 }
 
 impl Spaces {
-    /// The jobs that have a cursor and do not count as forgotten.
+    /// The jobs that have a cursor or staged rows and do not count as forgotten.
     pub(super) fn remembered(&self, forgotten: &Forgotten) -> Result<Vec<JobId>, Error> {
         let mut jobs = Vec::new();
-        for entry in self.cursors.iter() {
+        for entry in self.cursors.iter().chain(self.stages.iter()) {
             let key = entry.key().map_err(failed)?;
             let job = <[u8; 16]>::try_from(&*key).map(JobId::from_bytes);
             let job = job.map_err(|_| Error::Damaged("a cursor has no job".to_owned()))?;

@@ -7,7 +7,7 @@ use super::{
     keys,
     spaces::failed,
 };
-use crate::records::{Entry, Error, KeyHash};
+use crate::records::{Error, KeyHash};
 
 /// How many steps of a scan cost as much as one look-up, about; measured with a million entries.
 const SCAN_STEPS_PER_LOOKUP: u128 = 5;
@@ -31,22 +31,20 @@ pub(super) enum Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// The cheaper way for these entries, which are sorted by key. `index_entries` is how many
-    /// the tenant has in all.
+    /// The cheaper way for that many entries whose least and greatest key are given.
+    /// `index_entries` is how many the tenant has in all.
     pub(super) fn new(
         index: &'a Keyspace,
         tenant: u32,
         index_entries: u64,
-        sorted: &[&Entry<'_>],
+        span: Option<(KeyHash, KeyHash)>,
+        keys: usize,
     ) -> Result<Self, Error> {
-        let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
-            return Ok(Self::Points { index, tenant });
-        };
-        if !scan_is_cheaper(first.key, last.key, sorted.len(), index_entries) {
+        let Some((first, last)) = span else { return Ok(Self::Points { index, tenant }) };
+        if !scan_is_cheaper(first, last, keys, index_entries) {
             return Ok(Self::Points { index, tenant });
         }
-        let mut entries =
-            index.range(keys::index(tenant, first.key)..=keys::index(tenant, last.key));
+        let mut entries = index.range(keys::index(tenant, first)..=keys::index(tenant, last));
         let at = step(&mut entries)?;
         Ok(Self::Scan { entries, at })
     }

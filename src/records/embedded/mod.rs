@@ -9,8 +9,10 @@ mod codec;
 mod forget;
 mod keys;
 mod lookup;
+mod plan;
 mod read;
 mod spaces;
+mod stage;
 mod tail;
 mod tenants;
 #[cfg(test)]
@@ -25,7 +27,7 @@ use self::{
     spaces::Spaces,
     tenants::{Lanes, NOBODY, Numbers},
 };
-use super::{Batch, Error, KeyHash, Misses, RecordStore};
+use super::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged};
 use crate::{
     config,
     domain::{Applied, JobId, Storage, Tenant},
@@ -76,8 +78,12 @@ impl RecordStore for Store {
         if self.forgotten.has(job) { Ok(Applied::default()) } else { self.spaces.cursor(job) }
     }
 
-    fn apply(&self, batch: &Batch<'_>) -> Result<Applied, Error> {
-        apply::apply(self, batch)
+    fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        stage::stage(self, staged)
+    }
+
+    fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
+        apply::apply(self, batches)
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {

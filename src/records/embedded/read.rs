@@ -6,7 +6,9 @@ use fjall::{Readable, Snapshot};
 use roaring::RoaringBitmap;
 
 use super::{
-    blocks, codec, keys,
+    blocks,
+    codec::{self, StageRecord},
+    keys,
     spaces::{Spaces, failed},
 };
 use crate::{
@@ -20,6 +22,12 @@ impl Spaces {
     pub(super) fn cursor(&self, job: JobId) -> Result<Applied, Error> {
         let stored = self.cursors.get(job.as_bytes()).map_err(failed)?;
         Ok(stored.map(|value| codec::read_cursor(&value)).transpose()?.unwrap_or_default())
+    }
+
+    /// Where the rows of the job were staged, where they were.
+    pub(super) fn stage(&self, job: JobId) -> Result<Option<StageRecord>, Error> {
+        let stored = self.stages.get(job.as_bytes()).map_err(failed)?;
+        stored.map(|value| codec::read_stage(&value)).transpose()
     }
 
     /// The lines of all batches of the job that had no effect.

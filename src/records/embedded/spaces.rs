@@ -46,6 +46,8 @@ pub(super) struct Spaces {
     pub(super) cursors: Keyspace,
     /// (job, position) to the lines of that batch that had no effect.
     pub(super) misses: Keyspace,
+    /// Job to where its rows were staged.
+    pub(super) stages: Keyspace,
 }
 
 impl Spaces {
@@ -90,6 +92,7 @@ impl Spaces {
             effects: space("effects", 16, KeyspaceCreateOptions::default)?,
             cursors: space("cursors", 32, KeyspaceCreateOptions::default)?,
             misses: space("misses", 32, KeyspaceCreateOptions::default)?,
+            stages: space("stages", 32, KeyspaceCreateOptions::default)?,
             db,
         })
     }

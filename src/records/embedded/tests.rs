@@ -10,7 +10,7 @@ use super::Store;
 use crate::{
     config,
     domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
-    records::{Batch, Entry, Error, RecordStore},
+    records::{Batch, Entry, Error, RecordStore, Row},
 };
 
 const CONFIG: config::Records = config::Records { cache_bytes: 4 << 20, memtable_bytes: 1 << 20 };
@@ -29,7 +29,11 @@ fn apply(
         .iter()
         .zip(&rows)
         .zip(first_line..)
-        .map(|((id, row), line)| Entry { key: store.key(id.as_bytes()), line, row })
+        .map(|((id, row), line)| Entry {
+            key: store.key(id.as_bytes()),
+            line,
+            row: Row::Cells(row),
+        })
         .collect();
     store.apply(&Batch {
         job,
