@@ -255,7 +255,7 @@ impl Default for Engine {
             workers: 2,
             express_workers: 2,
             express_bytes: 1 << 20,
-            checkpoint_rows: 50_000,
+            checkpoint_rows: 200_000,
             checkpoint_interval: Duration::from_millis(250),
             max_attempts: 10,
             retry_min: Duration::from_millis(500),

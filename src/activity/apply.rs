@@ -142,7 +142,7 @@ impl Order {
             return Ok(Self::File(keys));
         }
         let dir = step.workspace.make_dir(id).context("cannot make the job's directory")?;
-        let sorted = Sorted::new(keys, step.engine.sort_bytes, &dir);
+        let sorted = Sorted::new(keys, step.job.validated.rows_valid, step.engine.sort_bytes, &dir);
         Ok(Self::Index(sorted.context("cannot sort the keys")?))
     }
 

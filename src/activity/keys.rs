@@ -11,51 +11,61 @@ use std::{
 use super::workspace::open_cut;
 use crate::records::KeyHash;
 
-/// Hash and line of one row, as bytes whose order is (hash, line).
+/// Hash and line of one row, in the order (hash, line).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeyEntry([u8; Self::BYTES]);
+pub struct KeyEntry {
+    // Two words, as a number of 16 bytes would be padded to twice that.
+    high: u64,
+    low: u64,
+    line: u32,
+}
 
 impl KeyEntry {
-    /// Bytes of an entry.
+    /// Bytes of an entry in a file.
     pub const BYTES: usize = 20;
 
     /// The entry of a row.
     #[must_use]
     pub fn new(key: KeyHash, line: u32) -> Self {
-        let mut bytes = [0; Self::BYTES];
-        let (hash, tail) = bytes.split_at_mut(16);
-        hash.copy_from_slice(&key.0);
-        tail.copy_from_slice(&line.to_be_bytes());
-        Self(bytes)
+        let key = u128::from_be_bytes(key.0);
+        Self { high: (key >> 64) as u64, low: key as u64, line }
     }
 
     /// Hash of the row's key.
     #[must_use]
     pub fn key(&self) -> KeyHash {
-        let mut hash = [0; 16];
-        hash.copy_from_slice(self.0.split_at(16).0);
-        KeyHash(hash)
+        KeyHash(((u128::from(self.high) << 64) | u128::from(self.low)).to_be_bytes())
     }
 
     /// Line of the row.
     #[must_use]
     pub fn line(&self) -> u32 {
-        let mut line = [0; 4];
-        line.copy_from_slice(self.0.split_at(16).1);
-        u32::from_be_bytes(line)
+        self.line
     }
 
     pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut bytes = [0; Self::BYTES];
         match from.read_exact(&mut bytes) {
-            Ok(()) => Ok(Some(Self(bytes))),
+            Ok(()) => Ok(Some(Self::from_bytes(&bytes))),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    pub(super) fn bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
+    fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        let (mut hash, mut line) = ([0; 16], [0; 4]);
+        let (head, tail) = bytes.split_at(hash.len());
+        hash.copy_from_slice(head);
+        line.copy_from_slice(tail);
+        Self::new(KeyHash(hash), u32::from_be_bytes(line))
+    }
+
+    pub(super) fn bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (hash, tail) = bytes.split_at_mut(16);
+        hash.copy_from_slice(&self.key().0);
+        tail.copy_from_slice(&self.line.to_be_bytes());
+        bytes
     }
 }
 
@@ -82,7 +92,7 @@ impl KeysWriter {
     }
 
     pub fn push(&mut self, entry: KeyEntry) -> io::Result<()> {
-        self.frame.extend_from_slice(entry.bytes());
+        self.frame.extend_from_slice(&entry.bytes());
         if self.frame.len() == FRAME_HEAD + FRAME_ENTRIES * KeyEntry::BYTES {
             self.end_frame()?;
         }

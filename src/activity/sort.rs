@@ -31,12 +31,14 @@ impl Run {
 }
 
 impl Sorted {
-    /// Sorts all of a keys file, with at most `memory` bytes of entries at once; runs go into `dir`.
-    pub fn new(mut keys: KeysReader, memory: usize, dir: &Path) -> io::Result<Self> {
-        let most = (memory / KeyEntry::BYTES).max(1);
+    /// Sorts the `count` entries of a keys file, with at most `memory` bytes of them at once; runs go
+    /// into `dir`.
+    pub fn new(mut keys: KeysReader, count: u64, memory: usize, dir: &Path) -> io::Result<Self> {
+        let most = (memory / size_of::<KeyEntry>()).max(1);
         let mut runs = Vec::new();
         loop {
-            let mut entries = Vec::new();
+            let room = usize::try_from(count).map_or(most, |count| count.min(most));
+            let mut entries = Vec::with_capacity(room);
             while entries.len() < most
                 && let Some(entry) = keys.next()?
             {
@@ -85,7 +87,7 @@ impl Sorted {
 fn spill(entries: &[KeyEntry], path: &Path) -> io::Result<BufReader<File>> {
     let mut file = BufWriter::with_capacity(256 << 10, File::create(path)?);
     for entry in entries {
-        file.write_all(entry.bytes())?;
+        file.write_all(&entry.bytes())?;
     }
     file.flush()?;
     let reader = BufReader::with_capacity(256 << 10, File::open(path)?);
@@ -111,9 +113,9 @@ mod tests {
         }
         let length = writer.sync().unwrap();
         expected.sort_by_key(|e| (e.key(), e.line()));
-        for memory in [1 << 20, 2_000 * KeyEntry::BYTES, 5_000 * KeyEntry::BYTES, 640] {
+        for memory in [1 << 20, 2_000 * size_of::<KeyEntry>(), 5_000 * size_of::<KeyEntry>(), 640] {
             let keys = KeysReader::open(&path, length).unwrap();
-            let mut sorted = Sorted::new(keys, memory, dir.path()).unwrap();
+            let mut sorted = Sorted::new(keys, 5_000, memory, dir.path()).unwrap();
             let mut got = Vec::new();
             while let Some(entry) = sorted.next().unwrap() {
                 got.push(entry);

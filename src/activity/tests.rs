@@ -5,6 +5,7 @@ mod finishing;
 mod interrupted;
 mod oddities;
 mod payloads;
+mod staged;
 mod store;
 mod support;
 mod text;

@@ -4,6 +4,7 @@ mod outcomes;
 mod random;
 mod reading;
 mod resuming;
+mod staging;
 mod support;
 
 use support::{Embedded, Model};
@@ -44,6 +45,16 @@ conformance! {
         forgetting_a_job_keeps_what_it_did,
         everything_is_there_after_a_reopen,
         a_reopened_store_goes_on_where_it_was;
+    staging:
+        a_staged_create_inserts_what_is_not_live,
+        a_staged_update_replaces_what_is_live,
+        nothing_shows_of_staged_rows_before_a_batch_names_them,
+        a_stage_that_broke_off_is_begun_anew,
+        rows_of_an_abandoned_stage_never_show,
+        a_stage_that_is_done_is_not_begun_again,
+        rows_that_were_not_staged_are_not_applied,
+        batches_of_several_jobs_count_in_their_order,
+        one_fenced_batch_holds_all_of_them_back;
     reading:
         a_tenant_that_never_had_a_record_is_not_counted,
         counts_are_by_tenant_and_storage,

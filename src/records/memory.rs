@@ -141,7 +141,10 @@ impl State {
             self.misses.entry(batch.job).or_default().get_mut(storage).insert(entry.line);
             return Ok(false);
         }
-        let cells = self.cells(batch.job, entry)?;
+        let cells = match batch.operation {
+            Operation::Delete => Vec::new(),
+            Operation::Create | Operation::Update => self.cells(batch.job, entry)?,
+        };
         let tenant = self.tenants.entry(batch.tenant.clone()).or_default();
         let rows = tenant.entry(storage).or_default();
         if batch.operation == Operation::Delete {

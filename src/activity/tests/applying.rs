@@ -22,7 +22,7 @@ fn keys_that_do_not_fit_into_memory_are_applied_the_same() {
         let mut place = Place::new(kind);
         place.engine.checkpoint_rows = 100;
         // Twenty and more runs on disk.
-        place.engine.sort_bytes = 100 * KeyEntry::BYTES;
+        place.engine.sort_bytes = 100 * size_of::<KeyEntry>();
         let seed = Text::of(numbers.iter().copied().filter(|n| n % 3 != 0));
         place.run(Operation::Create, &seed);
         let mut model = Model::default();

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use roaring::RoaringBitmap;
+
 use crate::{
     config,
     domain::{Applied, JobId, Storage, Tenant},
@@ -34,7 +36,8 @@ impl Kind {
                 Box::new(embedded::Store::open(&dir.join("records"), &config).unwrap())
             }
         };
-        Store { inner, lives: AtomicU64::new(u64::MAX), batches: Mutex::default() }
+        let (lives, stage_lives) = (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX));
+        Store { inner, lives, stage_lives, batches: Mutex::default() }
     }
 }
 
@@ -42,6 +45,7 @@ impl Kind {
 pub(super) struct Store {
     inner: Box<dyn RecordStore>,
     lives: AtomicU64,
+    stage_lives: AtomicU64,
     /// Rows and bytes of each batch.
     pub(super) batches: Mutex<Vec<(usize, usize)>>,
 }
@@ -52,8 +56,14 @@ impl Store {
         self.lives.store(batches, Ordering::SeqCst);
     }
 
+    /// Dies while it stages that row.
+    pub(super) fn die_at_staged_row(&self, row: u64) {
+        self.stage_lives.store(row, Ordering::SeqCst);
+    }
+
     pub(super) fn revive(&self) {
         self.die_after(u64::MAX);
+        self.die_at_staged_row(u64::MAX);
     }
 }
 
@@ -67,7 +77,9 @@ impl RecordStore for Store {
     }
 
     fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
-        self.inner.stage(staged)
+        let stage = self.inner.stage(staged)?;
+        let lives = self.stage_lives.load(Ordering::SeqCst);
+        Ok(stage.map(|stage| Box::new(Dying { stage, lives }) as Box<dyn Stage>))
     }
 
     fn apply_all(&self, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
@@ -115,5 +127,33 @@ impl RecordStore for Store {
         visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.inner.export(tenant, storage, visit)
+    }
+}
+
+/// A stage that breaks off.
+struct Dying<'a> {
+    stage: Box<dyn Stage + 'a>,
+    lives: u64,
+}
+
+impl Stage for Dying<'_> {
+    fn key(&mut self, key: KeyHash, line: u32) -> Result<(), Error> {
+        self.stage.key(key, line)
+    }
+
+    fn wanted(&mut self) -> Result<RoaringBitmap, Error> {
+        self.stage.wanted()
+    }
+
+    fn row(&mut self, line: u32, cells: &[u8]) -> Result<(), Error> {
+        self.lives -= 1;
+        if self.lives == 0 {
+            return Err(Error::Storage("it died as it was told to".to_owned()));
+        }
+        self.stage.row(line, cells)
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.stage.finish()
     }
 }

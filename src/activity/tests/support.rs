@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     io::Write,
-    ops::ControlFlow,
+    ops::{ControlFlow, Range},
     path::PathBuf,
     time::Duration,
 };
@@ -27,6 +27,7 @@ use crate::{
         StorageSet, Submitted, Tenant, testing,
     },
     journal,
+    limits::STAGED_ROWS_MIN,
     records::RecordStore,
 };
 
@@ -318,13 +319,26 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(kind: Kind, operation: Operation) -> Self {
-        let place = Place::new(kind);
-        let seed = Text::of(0..60);
+        Self::with(Place::new(kind), operation, 0..60, 30..90)
+    }
+
+    /// Of a job so large that its rows are staged, where they have to be stored at all.
+    pub(super) fn large(kind: Kind, operation: Operation) -> Self {
+        let mut place = Place::new(kind);
+        place.engine.checkpoint_rows = 3_000;
+        let mut scene = Self::with(place, operation, 0..2_000, 1_000..14_000);
+        scene.task.validate(&scene.place).unwrap();
+        assert!(scene.task.job().validated.rows_valid > STAGED_ROWS_MIN);
+        scene
+    }
+
+    fn with(place: Place, operation: Operation, before: Range<u64>, rows: Range<u64>) -> Self {
+        let seed = Text::of(before);
         place.run(Operation::Create, &seed);
         place.store.batches.lock().unwrap().clear();
         let mut model = Model::default();
         assert!(model.apply(Operation::Create, &seed.valid).is_empty());
-        let text = Text::mixed(30..90);
+        let text = Text::mixed(rows);
         let task = place.task(operation, MediaType::Zip, &text);
         Self { place, task, operation, text, model }
     }

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 use super::support::*;
 use crate::{
     domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
-    records::{Batch, Entry, Misses, RecordStore},
+    records::{Batch, Entry, Misses, RecordStore, Row},
 };
 
 /// Ids that fold to few keys, so that rows meet.
@@ -20,6 +20,12 @@ enum Step {
         job: usize,
         ids: Vec<usize>,
     },
+    /// A job of its own whose rows are staged, perhaps after a try that broke off.
+    Staged {
+        spec: Spec,
+        ids: Vec<usize>,
+        breaks_off: bool,
+    },
     Forget {
         job: usize,
     },
@@ -33,7 +39,7 @@ struct Spec {
     storages: StorageSet,
 }
 
-fn specs() -> impl Strategy<Value = Vec<Spec>> {
+fn spec() -> impl Strategy<Value = Spec> {
     let storages = prop::sample::select(vec![
         StorageSet::ALL,
         StorageSet::ALL,
@@ -42,13 +48,19 @@ fn specs() -> impl Strategy<Value = Vec<Spec>> {
         StorageSet::EMPTY,
     ]);
     let spec = (0..TENANTS.len(), prop::sample::select(Operation::ALL.to_vec()), storages);
-    vec(spec.prop_map(|(tenant, operation, storages)| Spec { tenant, operation, storages }), 6)
+    spec.prop_map(|(tenant, operation, storages)| Spec { tenant, operation, storages })
+}
+
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    vec(spec(), 6)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let apply = (0..6_usize, vec(0..IDS.len(), 0..24));
+    let staged = (spec(), vec(0..IDS.len(), 0..24), any::<bool>());
     let step = prop_oneof![
         12 => apply.prop_map(|(job, ids)| Step::Apply { job, ids }),
+        4 => staged.prop_map(|(spec, ids, breaks_off)| Step::Staged { spec, ids, breaks_off }),
         1 => (0..6_usize).prop_map(|job| Step::Forget { job }),
         1 => Just(Step::Reopen),
     ];
@@ -88,11 +100,7 @@ fn apply(store: &impl RecordStore, job: JobId, spec: &Spec, mark: &str, ids: &[u
         .iter()
         .zip(&rows)
         .zip(lines)
-        .map(|((id, row), line)| Entry {
-            key: store.key(IDS[*id].as_bytes()),
-            line,
-            row: crate::records::Row::Cells(row),
-        })
+        .map(|((id, row), line)| cells(store, IDS[*id], line, row))
         .collect();
     let (operation, storages) = (spec.operation, spec.storages);
     let tenant = tenant(TENANTS[spec.tenant]);
@@ -111,13 +119,46 @@ fn reopened(expected: &impl RecordStore, embedded: &Embedded) -> crate::records:
     store
 }
 
+/// Runs a job whose rows are staged; a delete has none.
+fn run_staged(store: &impl RecordStore, id: JobId, spec: &Spec, mark: &str, ids: &[usize]) {
+    let ids: Vec<&str> = ids.iter().map(|id| IDS[*id]).collect();
+    let job = Job { id, ..Job::new(spec.operation).of(&tenant(TENANTS[spec.tenant])) };
+    let job = Job { storages: spec.storages, ..job };
+    if spec.operation != Operation::Delete {
+        let rows: Vec<_> = ids.iter().map(|id| (*id, mark)).collect();
+        job.stage_if_new(store, &rows);
+    }
+    let keys = sorted(store, &ids);
+    for batch in keys.chunks(5) {
+        let entries: Vec<Entry<'_>> = batch
+            .iter()
+            .map(|(key, line)| Entry { key: *key, line: *line, row: Row::Staged })
+            .collect();
+        let position = store.cursor(id).unwrap().position;
+        store.apply(&job.batch(position, &entries)).unwrap();
+    }
+}
+
+fn break_off(store: &impl RecordStore, id: JobId, spec: &Spec, ids: &[usize]) {
+    let job = Job { id, ..Job::new(spec.operation).of(&tenant(TENANTS[spec.tenant])) };
+    let job = Job { storages: spec.storages, ..job };
+    let rows: Vec<_> = ids.iter().map(|id| (IDS[*id], "lost")).collect();
+    let last_line = u32::try_from(rows.len()).unwrap() + 1;
+    if let Some(mut stage) = store.stage(&job.staged(last_line)).unwrap() {
+        push_keys(store, &mut *stage, &rows);
+        for line in stage.wanted().unwrap() {
+            stage.row(line, &row("lost", "lost")).unwrap();
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn the_embedded_store_agrees_with_the_model(specs in specs(), steps in steps()) {
         let (model, embedded) = (Model::default(), Embedded::default());
-        let jobs: Vec<JobId> = specs.iter().map(|_| JobId::generate()).collect();
+        let mut jobs: Vec<JobId> = specs.iter().map(|_| JobId::generate()).collect();
         let expected = model.open();
         let mut store = Some(embedded.open());
         for (number, step) in steps.iter().enumerate() {
@@ -127,6 +168,15 @@ proptest! {
                     let mark = number.to_string();
                     apply(&expected, jobs[*job], &specs[*job], &mark, ids);
                     apply(&open, jobs[*job], &specs[*job], &mark, ids);
+                }
+                Step::Staged { spec, ids, breaks_off } => {
+                    let (job, mark) = (JobId::generate(), number.to_string());
+                    if *breaks_off && spec.operation != Operation::Delete {
+                        break_off(&open, job, spec, ids);
+                    }
+                    run_staged(&expected, job, spec, &mark, ids);
+                    run_staged(&open, job, spec, &mark, ids);
+                    jobs.push(job);
                 }
                 Step::Forget { job } => {
                     expected.forget(jobs[*job]).unwrap();

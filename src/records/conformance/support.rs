@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{
     config,
     domain::{Applied, JobId, Operation, PerStorage, Storage, StorageSet, Tenant},
-    records::{Batch, Entry, Error, RecordStore, Row, embedded, memory},
+    records::{Batch, Entry, Error, KeyHash, RecordStore, Row, Stage, Staged, embedded, memory},
 };
 
 pub(super) const FULL: Storage = Storage::NonRedacted;
@@ -133,14 +133,68 @@ impl Job {
                 row: Row::Cells(row),
             })
             .collect();
-        store.apply(&Batch {
+        store.apply(&self.batch(position, &entries))
+    }
+
+    pub(super) fn batch<'a>(&'a self, position: u64, entries: &'a [Entry<'a>]) -> Batch<'a> {
+        Batch {
             job: self.id,
             tenant: &self.tenant,
             operation: self.operation,
             storages: self.storages,
             position,
-            entries: &entries,
-        })
+            entries,
+        }
+    }
+
+    pub(super) fn staged(&self, last_line: u32) -> Staged<'_> {
+        Staged {
+            job: self.id,
+            tenant: &self.tenant,
+            operation: self.operation,
+            storages: self.storages,
+            last_line,
+        }
+    }
+
+    /// Stages rows of (id, mark) in lines from 2 on; returns the lines that were wanted.
+    pub(super) fn stage(&self, store: &impl RecordStore, rows: &[(&str, &str)]) -> Vec<u32> {
+        self.stage_if_new(store, rows).unwrap()
+    }
+
+    /// [`Job::stage`]; `None` where there is nothing to stage.
+    pub(super) fn stage_if_new(
+        &self,
+        store: &impl RecordStore,
+        rows: &[(&str, &str)],
+    ) -> Option<Vec<u32>> {
+        let last_line = u32::try_from(rows.len()).unwrap() + 1;
+        let mut stage = store.stage(&self.staged(last_line)).unwrap()?;
+        push_keys(store, &mut *stage, rows);
+        let wanted: Vec<u32> = stage.wanted().unwrap().iter().collect();
+        for line in &wanted {
+            let (id, mark) = rows[*line as usize - 2];
+            stage.row(*line, &row(id, mark)).unwrap();
+        }
+        stage.finish().unwrap();
+        Some(wanted)
+    }
+
+    /// Applies a batch of rows that were staged, their ids in file order, at a position.
+    pub(super) fn try_staged(
+        &self,
+        store: &impl RecordStore,
+        position: u64,
+        ids: &[&str],
+    ) -> Result<Applied, Error> {
+        let entries = sorted(store, ids).into_iter();
+        let entries: Vec<Entry<'_>> =
+            entries.map(|(key, line)| Entry { key, line, row: Row::Staged }).collect();
+        store.apply(&self.batch(position, &entries))
+    }
+
+    pub(super) fn apply_staged(&self, store: &impl RecordStore, ids: &[&str]) -> Applied {
+        self.try_staged(store, 0, ids).unwrap()
     }
 
     /// Applies the job's next batch.
@@ -149,6 +203,30 @@ impl Job {
         self.position.set(cursor.position);
         cursor
     }
+}
+
+/// Keys and lines of ids in file order, in index order.
+pub(super) fn sorted(store: &impl RecordStore, ids: &[&str]) -> Vec<(KeyHash, u32)> {
+    let mut keys: Vec<_> = ids.iter().map(|id| store.key(id.as_bytes())).zip(2..).collect();
+    keys.sort_unstable();
+    keys
+}
+
+pub(super) fn push_keys(store: &impl RecordStore, stage: &mut dyn Stage, rows: &[(&str, &str)]) {
+    let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
+    for (key, line) in sorted(store, &ids) {
+        stage.key(key, line).unwrap();
+    }
+}
+
+/// An entry with its cells.
+pub(super) fn cells<'a>(
+    store: &impl RecordStore,
+    id: &str,
+    line: u32,
+    cells: &'a [u8],
+) -> Entry<'a> {
+    Entry { key: store.key(id.as_bytes()), line, row: Row::Cells(cells) }
 }
 
 pub(super) fn create(store: &impl RecordStore, rows: &[(&str, &str)]) -> Applied {

@@ -1,19 +1,22 @@
 //! Bitmaps over row numbers, in blocks.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-
 use fjall::{Keyspace, OwnedWriteBatch};
 use roaring::RoaringBitmap;
 
 use super::{codec, spaces::failed};
 use crate::{limits::LIVE_BLOCK_ROWS, records::Error};
 
+/// Blocks that a set may have: room for 68 thousand million rows, far beyond any disk.
+const BLOCKS_MAX: usize = 1 << 20;
+
 /// A set of row numbers of which a batch touches some blocks: a block is read when it is first
 /// asked for and written when it has changed.
 pub(super) struct Blocks<'a> {
     space: &'a Keyspace,
     prefix: Vec<u8>,
-    touched: BTreeMap<u64, Block>,
+    /// By number, which is why they are so fast to find: a job that touches all of a large store asks
+    /// several times for each of its rows.
+    touched: Vec<Option<Block>>,
 }
 
 struct Block {
@@ -24,7 +27,7 @@ struct Block {
 impl<'a> Blocks<'a> {
     /// The set whose blocks stand in that keyspace under that prefix.
     pub(super) fn new(space: &'a Keyspace, prefix: Vec<u8>) -> Self {
-        Self { space, prefix, touched: BTreeMap::new() }
+        Self { space, prefix, touched: Vec::new() }
     }
 
     /// Whether the row is in the set.
@@ -41,30 +44,40 @@ impl<'a> Blocks<'a> {
         Ok(())
     }
 
-    /// Takes a row out.
-    pub(super) fn remove(&mut self, row: u64) -> Result<(), Error> {
+    /// Takes a row out; whether it was in.
+    pub(super) fn remove(&mut self, row: u64) -> Result<bool, Error> {
         let (number, bit) = split(row);
         let block = self.block(number)?;
-        block.changed |= block.rows.remove(bit);
-        Ok(())
+        let removed = block.rows.remove(bit);
+        block.changed |= removed;
+        Ok(removed)
     }
 
     /// Puts the blocks that have changed into a write batch.
     pub(super) fn write(&self, changes: &mut OwnedWriteBatch) -> Result<(), Error> {
-        for (number, block) in self.touched.iter().filter(|(_, block)| block.changed) {
-            let value = codec::write_bitmap(&block.rows)?;
-            changes.insert(self.space, key(&self.prefix, *number), value);
+        for (number, block) in (0..).zip(&self.touched) {
+            if let Some(block) = block.as_ref().filter(|block| block.changed) {
+                let value = codec::write_bitmap(&block.rows)?;
+                changes.insert(self.space, key(&self.prefix, number), value);
+            }
         }
         Ok(())
     }
 
     fn block(&mut self, number: u64) -> Result<&mut Block, Error> {
-        match self.touched.entry(number) {
-            Entry::Occupied(block) => Ok(block.into_mut()),
-            Entry::Vacant(place) => {
+        let place = usize::try_from(number).ok().filter(|place| *place < BLOCKS_MAX);
+        let impossible = || Error::Damaged(format!("block {number} of a bitmap is impossible"));
+        let place = place.ok_or_else(impossible)?;
+        if self.touched.len() <= place {
+            self.touched.resize_with(place + 1, || None);
+        }
+        let Some(slot) = self.touched.get_mut(place) else { return Err(impossible()) };
+        match slot {
+            Some(block) => Ok(block),
+            None => {
                 let stored = self.space.get(key(&self.prefix, number)).map_err(failed)?;
                 let rows = stored.map(|value| codec::read_block(&value)).transpose()?;
-                Ok(place.insert(Block { rows: rows.unwrap_or_default(), changed: false }))
+                Ok(slot.insert(Block { rows: rows.unwrap_or_default(), changed: false }))
             }
         }
     }

@@ -79,6 +79,7 @@ impl RecordStore for Store {
     }
 
     fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        self.forgotten.settle(&self.spaces, std::iter::once(staged.job))?;
         stage::stage(self, staged)
     }
 

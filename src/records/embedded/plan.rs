@@ -96,16 +96,19 @@ impl<'a> Plan<'a> {
         let mut hit = StorageSet::EMPTY;
         for storage in lot.batch.storages.iter() {
             let row = *pointers.get(storage);
-            let live = row != 0 && self.live.get_mut(storage).contains(row)?;
-            if live == (operation == Operation::Create) {
+            let live = self.live.get_mut(storage);
+            let takes_effect = match operation {
+                Operation::Create => row == 0 || !live.contains(row)?,
+                Operation::Update | Operation::Delete => row != 0 && live.remove(row)?,
+            };
+            if !takes_effect {
                 lot.missed.get_mut(storage).push(entry.line);
                 *lot.cursor.errors.get_mut(storage) += 1;
                 continue;
             }
             hit.insert(storage);
             *lot.cursor.processed.get_mut(storage) += 1;
-            if live {
-                self.live.get_mut(storage).remove(row)?;
+            if operation != Operation::Create {
                 lot.effects.get_mut(storage).insert(row)?;
             }
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cvrs::{event_id_of, redact},
-    domain::{Applied, JobId, Storage, Tenant},
+    domain::{Applied, JobId, PerStorage, Storage, Tenant},
     records::{Error, KeyHash, Misses},
 };
 
@@ -53,12 +53,16 @@ impl Spaces {
             if one.is_some_and(|one| *one != tenant) {
                 continue;
             }
+            let mut live = PerStorage::<Option<u64>>::default();
             for storage in Storage::ALL {
-                let mut live = 0;
                 for block in self.live_blocks(&view, state.number, storage) {
-                    live += block?.1.len();
+                    *live.get_mut(storage).get_or_insert(0) += block?.1.len();
                 }
-                counts.push((tenant.clone(), storage, live));
+            }
+            // A block stays when its last record goes; a tenant without one has at most staged rows.
+            if live != PerStorage::default() {
+                let count = |storage| (tenant.clone(), storage, live.get(storage).unwrap_or(0));
+                counts.extend(Storage::ALL.map(count));
             }
         }
         Ok(counts)
