@@ -42,8 +42,8 @@ impl Writer {
 
     /// Hands over to a thread, where there is none yet.
     fn start(&mut self) {
-        let refused = Self::Refused(writer_gone());
-        *self = match std::mem::replace(self, refused) {
+        let between = Self::Refused(Error::new(Code::Internal, "an upload has no writer"));
+        *self = match std::mem::replace(self, between) {
             Self::Here(body) => match writer::start(*body) {
                 Ok((commands, reply)) => Self::Running(commands, reply),
                 Err(error) => Self::Refused(error),
