@@ -127,6 +127,8 @@ pub const FORGOTTEN_JOBS_MAX: usize = 1_024;
 pub const STAGED_ROWS_MIN: u64 = 10_000;
 /// Keys of staged rows that are looked up together.
 pub const STAGED_KEYS_CHUNK: usize = 50_000;
+/// Keys of one batch of deletes from which on two threads work on it.
+pub const PARALLEL_KEYS_MIN: usize = 10_000;
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old

@@ -5,7 +5,10 @@ use super::{
     store::Kind,
     support::{Fault, Found, Scene},
 };
-use crate::domain::Operation;
+use crate::{
+    domain::{Operation, Storage, StorageSet},
+    limits::PARALLEL_KEYS_MIN,
+};
 
 const STORES_ROWS: [Operation; 2] = [Operation::Create, Operation::Update];
 
@@ -26,6 +29,27 @@ fn a_large_job_does_what_the_model_says_in_either_store() {
         let found = Kind::ALL.map(|kind| undisturbed(kind, operation));
         let [memory, embedded] = found;
         assert!(memory == embedded, "{operation}");
+    }
+}
+
+#[test]
+fn a_batch_so_large_that_two_threads_decide_on_it_does_what_the_model_says() {
+    let batch = PARALLEL_KEYS_MIN + 500;
+    for storages in [StorageSet::ALL, [Storage::Redacted].into_iter().collect()] {
+        let found = Kind::ALL.map(|kind| {
+            let mut scene = Scene::large(kind, Operation::Delete);
+            scene.place.engine.checkpoint_rows = batch;
+            let task = scene.task.touching(storages);
+            task.apply(&scene.place).unwrap();
+            let sizes = scene.place.store.batches.lock().unwrap().clone();
+            assert_eq!(sizes.first().map(|(rows, _)| *rows), Some(batch));
+            let ending = task.finish(&scene.place, false).unwrap();
+            assert!(ending.applied.rows_applied > 0);
+            task.end(&ending);
+            Found::of(&scene.place, &task, ending)
+        });
+        let [memory, embedded] = found;
+        assert!(memory == embedded, "{storages:?}");
     }
 }
 

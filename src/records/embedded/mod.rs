@@ -11,6 +11,7 @@ mod keys;
 mod lookup;
 mod plan;
 mod read;
+mod side;
 mod spaces;
 mod stage;
 mod tail;

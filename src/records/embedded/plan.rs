@@ -1,17 +1,21 @@
 //! What the batches of one tenant change.
 
+use std::thread;
+
 use fjall::OwnedWriteBatch;
+use roaring::RoaringBitmap;
 
 use super::{
-    blocks::Blocks,
     codec::{self, Pointers},
     keys,
     lookup::Lookup,
+    side::{Part, Side},
     spaces::Spaces,
     tenants::{NOBODY, State},
 };
 use crate::{
-    domain::{Applied, Operation, PerStorage, Storage, StorageSet, Tenant},
+    domain::{Applied, Operation, PerStorage, Storage, Tenant},
+    limits::PARALLEL_KEYS_MIN,
     records::{Batch, Entry, Error, Misses, Row},
 };
 
@@ -21,20 +25,21 @@ pub(super) struct Plan<'a> {
     name: &'a Tenant,
     tenant: State,
     lots: Vec<Lot<'a>>,
-    live: PerStorage<Blocks<'a>>,
+    sides: PerStorage<Side<'a>>,
     /// Buffer for one row in its envelope.
     row: Vec<u8>,
 }
 
-/// One batch and what comes of it.
+/// One batch.
 struct Lot<'a> {
     batch: &'a Batch<'a>,
     cursor: Applied,
-    effects: PerStorage<Blocks<'a>>,
-    missed: PerStorage<Vec<u32>>,
     /// Number that a row in line 0 would have, where the job's rows were staged.
     staged: Option<u64>,
 }
+
+/// An entry and the place of its batch.
+type Turn<'a> = (&'a Entry<'a>, usize);
 
 impl<'a> Plan<'a> {
     /// Plans nothing yet.
@@ -48,8 +53,12 @@ impl<'a> Plan<'a> {
         batches: &[&'a Batch<'a>],
     ) -> Result<Self, Error> {
         let lots = batches.iter().map(|batch| Lot::new(spaces, batch)).collect::<Result<_, _>>()?;
-        let live = |storage| Blocks::new(&spaces.live, keys::live_prefix(tenant.number, storage));
-        Ok(Self { spaces, name, tenant, lots, live: both(live), row: Vec::new() })
+        let side = |storage| Side::new(spaces, tenant.number, storage, batches);
+        let sides = PerStorage {
+            non_redacted: side(Storage::NonRedacted),
+            redacted: side(Storage::Redacted),
+        };
+        Ok(Self { spaces, name, tenant, lots, sides, row: Vec::new() })
     }
 
     /// Decides on the entries key by key, the entries of one key in their order. Rows of different
@@ -59,29 +68,45 @@ impl<'a> Plan<'a> {
             let batch = lot.batch;
             batch.entries.iter().map(move |entry| (entry, place))
         };
-        let mut sorted: Vec<(&Entry<'a>, usize)> =
-            self.lots.iter().enumerate().flat_map(entries).collect();
-        if !sorted.is_sorted_by_key(|(entry, _)| entry.key) {
-            sorted.sort_by_key(|(entry, _)| entry.key);
+        let mut turns: Vec<Turn<'a>> = self.lots.iter().enumerate().flat_map(entries).collect();
+        if !turns.is_sorted_by_key(|(entry, _)| entry.key) {
+            turns.sort_by_key(|(entry, _)| entry.key);
         }
-        let State { number, index_entries, .. } = self.tenant;
-        let span = sorted.first().zip(sorted.last()).map(|(first, last)| (first.0.key, last.0.key));
-        let mut lookup =
-            Lookup::new(&self.spaces.index, number, index_entries, span, sorted.len())?;
-        for same_key in sorted.chunk_by(|a, b| a.0.key == b.0.key) {
+        let deletes = self.lots.iter().all(|lot| lot.batch.operation == Operation::Delete);
+        if deletes && turns.len() >= PARALLEL_KEYS_MIN {
+            self.delete_all(&turns)
+        } else {
+            self.decide_in_turn(&turns, changes)
+        }
+    }
+
+    fn decide_in_turn(
+        &mut self,
+        turns: &[Turn<'_>],
+        changes: &mut OwnedWriteBatch,
+    ) -> Result<(), Error> {
+        let mut lookup = self.lookup(turns)?;
+        for same_key in turns.chunk_by(|a, b| a.0.key == b.0.key) {
             let Some((first, _)) = same_key.first() else { continue };
             let stored = lookup.find(first.key)?;
             let mut pointers = stored.unwrap_or_default();
-            for (entry, lot) in same_key {
-                self.decide_entry(*lot, entry, &mut pointers, changes)?;
+            for (entry, place) in same_key {
+                self.decide_entry(*place, entry, &mut pointers, changes)?;
             }
             if pointers != stored.unwrap_or_default() {
                 let value = codec::write_pointers(pointers);
-                changes.insert(&self.spaces.index, keys::index(number, first.key), value);
+                let key = keys::index(self.tenant.number, first.key);
+                changes.insert(&self.spaces.index, key, value);
                 self.tenant.index_entries += u64::from(stored.is_none());
             }
         }
         Ok(())
+    }
+
+    fn lookup(&self, turns: &[Turn<'_>]) -> Result<Lookup<'a>, Error> {
+        let span = turns.first().zip(turns.last()).map(|(first, last)| (first.0.key, last.0.key));
+        let State { number, index_entries, .. } = self.tenant;
+        Lookup::new(&self.spaces.index, number, index_entries, span, turns.len())
     }
 
     fn decide_entry(
@@ -91,32 +116,17 @@ impl<'a> Plan<'a> {
         pointers: &mut Pointers,
         changes: &mut OwnedWriteBatch,
     ) -> Result<(), Error> {
-        let Some(lot) = self.lots.get_mut(place) else { return Ok(()) };
-        let operation = lot.batch.operation;
-        let mut hit = StorageSet::EMPTY;
-        for storage in lot.batch.storages.iter() {
+        let mut hit = PerStorage::<bool>::default();
+        for storage in Storage::ALL {
             let row = *pointers.get(storage);
-            let live = self.live.get_mut(storage);
-            let takes_effect = match operation {
-                Operation::Create => row == 0 || !live.contains(row)?,
-                Operation::Update | Operation::Delete => row != 0 && live.remove(row)?,
-            };
-            if !takes_effect {
-                lot.missed.get_mut(storage).push(entry.line);
-                *lot.cursor.errors.get_mut(storage) += 1;
-                continue;
-            }
-            hit.insert(storage);
-            *lot.cursor.processed.get_mut(storage) += 1;
-            if operation != Operation::Create {
-                lot.effects.get_mut(storage).insert(row)?;
-            }
+            *hit.get_mut(storage) = self.sides.get_mut(storage).decide(place, entry.line, row)?;
         }
-        if hit.is_empty() {
+        let Some(lot) = self.lots.get_mut(place).filter(|_| hit.non_redacted || hit.redacted)
+        else {
             return Ok(());
-        }
+        };
         lot.cursor.rows_applied += 1;
-        if operation == Operation::Delete {
+        if lot.batch.operation == Operation::Delete {
             return Ok(());
         }
         let row = match entry.row {
@@ -130,29 +140,63 @@ impl<'a> Plan<'a> {
                 row
             }
         };
-        for storage in hit.iter() {
-            self.live.get_mut(storage).insert(row)?;
-            lot.effects.get_mut(storage).insert(row)?;
+        for storage in Storage::ALL.into_iter().filter(|storage| *hit.get(*storage)) {
+            self.sides.get_mut(storage).enliven(place, row)?;
             *pointers.get_mut(storage) = row;
         }
         Ok(())
     }
 
+    /// Decides on deletes, which never change the index: it is read on two threads, then each storage
+    /// has a thread of its own.
+    fn delete_all(&mut self, turns: &[Turn<'_>]) -> Result<(), Error> {
+        let (front, back) = turns.split_at(turns.len() / 2);
+        let (found, rest) = beside(|| self.find_all(front), || self.find_all(back))?;
+        let found: Vec<&Pointers> = found.iter().chain(&rest).collect();
+        let delete = |side: &mut Side<'a>, storage| {
+            let rows = turns.iter().zip(&found);
+            rows.map(|((entry, place), row)| side.decide(*place, entry.line, *row.get(storage)))
+                .collect::<Result<Vec<bool>, Error>>()
+        };
+        let PerStorage { non_redacted, redacted } = &mut self.sides;
+        let (one, other) = beside(
+            || delete(non_redacted, Storage::NonRedacted),
+            || delete(redacted, Storage::Redacted),
+        )?;
+        for ((_, place), (one, other)) in turns.iter().zip(one.into_iter().zip(other)) {
+            if let Some(lot) = self.lots.get_mut(*place) {
+                lot.cursor.rows_applied += u64::from(one || other);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of each entry's id.
+    fn find_all(&self, turns: &[Turn<'_>]) -> Result<Vec<Pointers>, Error> {
+        let mut lookup = self.lookup(turns)?;
+        let find = |(entry, _): &Turn<'_>| Ok(lookup.find(entry.key)?.unwrap_or_default());
+        turns.iter().map(find).collect()
+    }
+
     /// Puts bitmaps, misses, tenant and cursors into the transaction. Returns the new cursors.
     pub(super) fn finish(self, changes: &mut OwnedWriteBatch) -> Result<Vec<Applied>, Error> {
-        for storage in Storage::ALL {
-            self.live.get(storage).write(changes)?;
-        }
         let appends = |lot: &Lot<'_>| lot.batch.operation != Operation::Delete;
         if self.lots.iter().any(appends) && self.tenant.next_row > NOBODY.next_row {
             self.spaces.write_tenant(changes, self.name, &self.tenant);
         }
-        self.lots.into_iter().map(|lot| lot.finish(self.spaces, changes)).collect()
+        let non_redacted = self.sides.non_redacted.finish(changes)?;
+        let redacted = self.sides.redacted.finish(changes)?;
+        let parts = non_redacted.into_iter().zip(redacted);
+        let lots = self.lots.into_iter().zip(parts);
+        lots.map(|(lot, (one, other))| {
+            lot.finish(PerStorage { non_redacted: one, redacted: other }, self.spaces, changes)
+        })
+        .collect()
     }
 }
 
 impl<'a> Lot<'a> {
-    fn new(spaces: &'a Spaces, batch: &'a Batch<'a>) -> Result<Self, Error> {
+    fn new(spaces: &Spaces, batch: &'a Batch<'a>) -> Result<Self, Error> {
         let cursor = spaces.cursor(batch.job)?;
         if cursor.position != batch.position {
             let (job, given) = (batch.job, batch.position);
@@ -164,10 +208,7 @@ impl<'a> Lot<'a> {
         } else {
             None
         };
-        let effects =
-            |storage| Blocks::new(&spaces.effects, keys::effects_prefix(batch.job, storage));
-        let missed = PerStorage::default();
-        Ok(Self { batch, cursor, effects: both(effects), missed, staged })
+        Ok(Self { batch, cursor, staged })
     }
 
     fn staged_row(&self, line: u32) -> Result<u64, Error> {
@@ -177,16 +218,25 @@ impl<'a> Lot<'a> {
         Ok(base + u64::from(line))
     }
 
-    fn finish(mut self, spaces: &Spaces, changes: &mut OwnedWriteBatch) -> Result<Applied, Error> {
+    fn finish(
+        mut self,
+        parts: PerStorage<Part<'_>>,
+        spaces: &Spaces,
+        changes: &mut OwnedWriteBatch,
+    ) -> Result<Applied, Error> {
         if self.batch.entries.is_empty() {
             return Ok(self.cursor);
         }
         self.cursor.position += self.batch.entries.len() as u64;
-        for storage in Storage::ALL {
-            self.effects.get(storage).write(changes)?;
+        let mut misses = Misses::default();
+        for (storage, part) in
+            [(Storage::NonRedacted, parts.non_redacted), (Storage::Redacted, parts.redacted)]
+        {
+            *self.cursor.processed.get_mut(storage) += part.processed;
+            *self.cursor.errors.get_mut(storage) += part.missed.len() as u64;
+            *misses.get_mut(storage) = bitmap(part.missed);
         }
         let job = self.batch.job;
-        let misses = bitmaps(self.missed);
         if misses != Misses::default() {
             let key = keys::misses(job, self.batch.position);
             changes.insert(&spaces.misses, key, codec::write_misses(&misses)?);
@@ -196,17 +246,24 @@ impl<'a> Lot<'a> {
     }
 }
 
-/// The lines as bitmaps, which take them in ascending order much faster than in the order of keys.
-fn bitmaps(mut lines: PerStorage<Vec<u32>>) -> Misses {
-    let mut misses = Misses::default();
-    for storage in Storage::ALL {
-        let lines = lines.get_mut(storage);
-        lines.sort_unstable();
-        misses.get_mut(storage).extend(lines.iter());
-    }
-    misses
+/// The lines as a bitmap, which takes them in ascending order much faster than in the order of keys.
+fn bitmap(mut lines: Vec<u32>) -> RoaringBitmap {
+    lines.sort_unstable();
+    lines.into_iter().collect()
 }
 
-fn both<T>(mut value: impl FnMut(Storage) -> T) -> PerStorage<T> {
-    PerStorage { non_redacted: value(Storage::NonRedacted), redacted: value(Storage::Redacted) }
+/// Runs the second function on a thread of its own while the first one runs here.
+fn beside<A: Send, B: Send>(
+    here: impl FnOnce() -> Result<A, Error>,
+    there: impl FnOnce() -> Result<B, Error> + Send,
+) -> Result<(A, B), Error> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("records".to_owned()).spawn_scoped(scope, there);
+        let thread = thread.map_err(|e| Error::Storage(format!("cannot start a thread: {e}")))?;
+        let here = here();
+        let there = thread
+            .join()
+            .map_err(|_| Error::Storage("a thread of the record store panicked".to_owned()))?;
+        Ok((here?, there?))
+    })
 }
