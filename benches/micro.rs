@@ -24,7 +24,7 @@ use cvrsd::{
     journal::{self, Handle, Sled},
     poison::Poison,
     proto::storage,
-    records::{Batch, Entry, KeyHash, RecordStore, embedded::Store},
+    records::{Batch, Entry, KeyHash, RecordStore, Row, embedded::Store},
 };
 use jiff::civil::Date;
 use prost::Message;
@@ -213,7 +213,7 @@ impl Rows {
         let entry = |(key, line, row): &'a (KeyHash, u32, Vec<u8>)| Entry {
             key: *key,
             line: *line,
-            row: if with_row { row.as_slice() } else { &[] },
+            row: Row::Cells(if with_row { row.as_slice() } else { &[] }),
         };
         let entries: Vec<Entry<'a>> = self.0.iter().map(entry).collect();
         let batch = Batch {
@@ -280,7 +280,12 @@ fn spec() -> Submitted {
         storages: StorageSet::ALL,
         validate_only: false,
         request_id: None,
-        payload: Payload { media_type: MediaType::Zip, length: 1_000, sha256: [7; 32] },
+        payload: Payload {
+            media_type: MediaType::Zip,
+            length: 1_000,
+            sha256: [7; 32],
+            inline: false,
+        },
         order: 0,
         rules: rules(),
     }
@@ -304,7 +309,7 @@ fn commits(criterion: &mut Criterion, dir: &Path) -> Result<()> {
 }
 
 async fn submit(handle: &Handle, waiting: usize) -> Result<()> {
-    let submits = (0..waiting).map(|_| handle.submit(spec()));
+    let submits = (0..waiting).map(|_| handle.submit(spec(), None));
     futures_util::future::try_join_all(submits).await?;
     Ok(())
 }

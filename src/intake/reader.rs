@@ -16,7 +16,7 @@ use super::archive::{self, Defect, Entry};
 use crate::{
     domain::{Failure, MediaType},
     error::Code,
-    limits::{INFLATE_INPUT_BYTES, SMALL_TEXT_BYTES_MAX, TEXT_BLOCK_BYTES, TEXT_QUEUE_BLOCKS},
+    limits::{INFLATE_INPUT_BYTES, TEXT_BLOCK_BYTES, TEXT_QUEUE_BLOCKS},
 };
 
 /// Where the bytes of a payload are.
@@ -105,7 +105,10 @@ impl Blocks {
             Self::Threaded(thread) => thread.next(done),
             Self::Direct(source) => {
                 done.clear();
-                done.reserve_exact(usize::try_from(SMALL_TEXT_BYTES_MAX).unwrap_or_default());
+                // As large as for a file, so that a damaged one is found to be damaged in the same way.
+                if matches!(source, Source::Zip(_)) {
+                    done.reserve_exact(TEXT_BLOCK_BYTES);
+                }
                 source.fill(&mut done)?;
                 Ok(done)
             }

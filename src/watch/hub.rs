@@ -77,7 +77,9 @@ impl Hub {
 
 impl Observer for Hub {
     fn committed(&self, group: &[Committed]) {
-        group.iter().for_each(|committed| self.publish(committed));
+        for committed in group {
+            self.publish(committed);
+        }
     }
 }
 
