@@ -280,7 +280,12 @@ fn spec() -> Submitted {
         storages: StorageSet::ALL,
         validate_only: false,
         request_id: None,
-        payload: Payload { media_type: MediaType::Zip, length: 1_000, sha256: [7; 32] },
+        payload: Payload {
+            media_type: MediaType::Zip,
+            length: 1_000,
+            sha256: [7; 32],
+            inline: false,
+        },
         order: 0,
         rules: rules(),
     }
@@ -304,7 +309,7 @@ fn commits(criterion: &mut Criterion, dir: &Path) -> Result<()> {
 }
 
 async fn submit(handle: &Handle, waiting: usize) -> Result<()> {
-    let submits = (0..waiting).map(|_| handle.submit(spec()));
+    let submits = (0..waiting).map(|_| handle.submit(spec(), None));
     futures_util::future::try_join_all(submits).await?;
     Ok(())
 }

@@ -51,6 +51,15 @@ pub const COMMIT_QUEUE: usize = 4_096;
 pub const COMMIT_GROUP_MAX: usize = 512;
 /// Bytes of one value in the journal; larger ones would leave sled's pages for files of their own.
 pub const JOURNAL_VALUE_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a payload that stands in the journal beside its job, in one value with an id and an
+/// envelope. A longer one has a file.
+pub const SMALL_PAYLOAD_BYTES_MAX: usize = 4_000;
+/// Bytes of the text of such a payload; it is read in memory. A zip of more has a file.
+pub const SMALL_TEXT_BYTES_MAX: u64 = 16 << 10;
+/// Small jobs that run together.
+pub const GROUP_JOBS_MAX: usize = 128;
+/// Jobs of one lane among them.
+pub const GROUP_LANE_JOBS_MAX: usize = 64;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
 /// How long the journal's store may take to open before it is given up.
@@ -116,6 +125,8 @@ pub const TOKEN_REQUEST_BYTES_MAX: usize = 8 << 10;
 
 /// Bytes of rows after which a batch takes no further row, however few it has.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
+/// Jobs whose cursors wait to be removed from the record store with its next batch.
+pub const FORGOTTEN_JOBS_MAX: usize = 1_024;
 /// Valid rows above which a create or update writes its rows ahead of its batches. It decides the order
 /// in which a job's rows are applied, so another value is for another format of the record store.
 pub const STAGED_ROWS_MIN: u64 = 10_000;

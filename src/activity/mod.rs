@@ -1,5 +1,6 @@
 //! The two long steps of a job, each a plain function that resumes from its last durable point:
 //! [`validate`] reads the payload, [`apply`] changes the records, [`finish`] completes the report.
+//! A small job is validated in memory by [`validate_small`], and applied in one batch.
 
 mod apply;
 mod finish;
@@ -7,6 +8,7 @@ mod keys;
 mod pace;
 mod payload;
 mod report;
+mod small;
 mod sort;
 mod stage;
 mod stop;
@@ -20,16 +22,18 @@ pub use finish::{abandon, fail, finish, unlisted};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};
+pub use small::{Small, count_small, validate_small};
 pub use stop::{Stop, StopReason};
 pub use validate::{Validation, validate};
 pub use workspace::Workspace;
 
-use std::{io, path::Path};
+use std::io;
 
 use crate::{
     config,
     domain::{EventKind, Failure, Job},
     error::Code,
+    intake::Stored,
     journal, records,
     records::RecordStore,
 };
@@ -92,7 +96,7 @@ pub struct Step<'a> {
     /// The job as it stood when the step began.
     pub job: &'a Job,
     /// Its body.
-    pub payload: &'a Path,
+    pub payload: Stored<'a>,
     /// Its files.
     pub workspace: &'a Workspace,
     /// Where records live.

@@ -1,13 +1,13 @@
 //! The payload, held against what was accepted, and read again after it was validated.
 
-use std::{io, path::Path, thread};
+use std::{io, thread};
 
 use super::{Context, Error, Step, validate::read_header};
 use crate::{
     cvrs::Header,
     domain::Payload,
     error::Code,
-    intake::{self, Lines},
+    intake::{self, Lines, Stored},
 };
 
 /// Works on the payload while another thread holds its bytes against what was accepted. The result
@@ -31,8 +31,8 @@ pub(super) fn beside_check<T>(
 
 /// Fails unless the payload's bytes are those that were accepted. Nothing else guards a text on disk,
 /// and the checksum inside a zip shows only behind the last row.
-pub(super) fn check_payload(path: &Path, accepted: &Payload) -> Result<(), Error> {
-    match intake::digest(path) {
+pub(super) fn check_payload(bytes: Stored<'_>, accepted: &Payload) -> Result<(), Error> {
+    match intake::digest(bytes) {
         Ok(digest) if digest == accepted.sha256 => Ok(()),
         Ok(_) => {
             let text = "the payload's bytes are not those that were accepted";

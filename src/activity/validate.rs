@@ -10,6 +10,7 @@ use super::{
     report::{ReportRow, ReportWriter, printed},
 };
 use crate::{
+    config,
     cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
     domain::{EventKind, Operation, Validated},
     error::Code,
@@ -50,11 +51,7 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn open(step: &'a Step<'a>) -> Result<Self, Error> {
         let (job, at) = (step.job, step.job.validated);
-        let limits = TextLimits {
-            max_inflated_bytes: step.intake.max_inflated_bytes,
-            max_ratio: step.intake.max_ratio,
-            max_line_bytes: step.intake.max_line_bytes,
-        };
+        let limits = text_limits(step.intake);
         // What has a durable point has been through this.
         if at == Validated::default() {
             let go_on = || step.stop.check().is_ok();
@@ -92,10 +89,7 @@ impl<'a> Pass<'a> {
     }
 
     fn check_rows(&mut self) -> Result<(), Error> {
-        let kind = match self.step.job.spec.operation {
-            Operation::Delete => RowKind::Delete,
-            Operation::Create | Operation::Update => RowKind::Full,
-        };
+        let kind = row_kind(self.step.job.spec.operation);
         let mut checker = Checker::new(&self.step.job.spec.rules, &self.header, kind);
         let mut errors = Vec::new();
         self.at.line = self.at.line.max(1);
@@ -163,6 +157,23 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// The bounds of a text that is read for the first time.
+pub(super) fn text_limits(intake: &config::Intake) -> TextLimits {
+    TextLimits {
+        max_inflated_bytes: intake.max_inflated_bytes,
+        max_ratio: intake.max_ratio,
+        max_line_bytes: intake.max_line_bytes,
+    }
+}
+
+/// How the rows of a job are checked.
+pub(super) fn row_kind(operation: Operation) -> RowKind {
+    match operation {
+        Operation::Delete => RowKind::Delete,
+        Operation::Create | Operation::Update => RowKind::Full,
+    }
+}
+
 /// The header of the file; what it needs depends on the operation.
 pub(super) fn read_header(lines: &mut Lines, operation: Operation) -> Result<Header, Error> {
     let need = match operation {
@@ -175,7 +186,8 @@ pub(super) fn read_header(lines: &mut Lines, operation: Operation) -> Result<Hea
     Header::parse(line.bytes, need).map_err(|e| Error::file(e.code, e.message))
 }
 
-fn report_errors(
+/// Appends the errors of one row to the report.
+pub(super) fn report_errors(
     report: &mut ReportWriter,
     header: &Header,
     line: u64,

@@ -96,7 +96,7 @@ pub struct Submitted {
     pub rules: Rules,
 }
 
-/// A body that is on disk, whole.
+/// A body that was taken, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// What it is.
@@ -105,6 +105,8 @@ pub struct Payload {
     pub length: u64,
     /// SHA-256 of those bytes.
     pub sha256: [u8; 32],
+    /// It is small: the journal keeps it beside its job until that has ended. Others have a file.
+    pub inline: bool,
 }
 
 /// The two media types that a body can have.

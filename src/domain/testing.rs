@@ -21,7 +21,12 @@ pub(crate) fn submitted(order: u64) -> Submitted {
         storages: StorageSet::ALL,
         validate_only: false,
         request_id: None,
-        payload: Payload { media_type: MediaType::Zip, length: 1_000, sha256: [7; 32] },
+        payload: Payload {
+            media_type: MediaType::Zip,
+            length: 1_000,
+            sha256: [7; 32],
+            inline: false,
+        },
         order,
         rules: Rules {
             profile: Profile::Dch2021,

@@ -7,9 +7,11 @@
 //!                         watch
 //! ```
 //!
-//! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side.
+//! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side. Small
+//! jobs run in groups, which share their commits.
 
 mod command;
+mod group;
 mod quota;
 mod records;
 mod recovery;

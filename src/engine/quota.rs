@@ -102,17 +102,19 @@ impl Quotas {
 }
 
 impl Observer for Quotas {
-    fn committed(&self, committed: &Committed) {
-        let spec = &committed.job.spec;
-        let first = committed.events.first().is_some_and(|event| event.seq == 1);
-        let ended = committed.job.is_terminal();
-        if !first && !ended {
-            return;
-        }
+    fn committed(&self, group: &[Committed]) {
         let mut state = self.state();
-        state.take(spec.id);
-        if !ended {
-            state.put(&spec.client, spec.id, true, spec.payload.length);
+        for committed in group {
+            let spec = &committed.job.spec;
+            let first = committed.events.first().is_some_and(|event| event.seq == 1);
+            let ended = committed.job.is_terminal();
+            if !first && !ended {
+                continue;
+            }
+            state.take(spec.id);
+            if !ended {
+                state.put(&spec.client, spec.id, true, spec.payload.length);
+            }
         }
     }
 }
@@ -216,7 +218,7 @@ mod tests {
         let mut spec = testing::submitted(1);
         (spec.id, spec.client) = (claim.id, "c".to_owned());
         let (job, event) = testing::first(spec);
-        quotas.committed(&Committed { job: Arc::new(job.clone()), events: vec![event] });
+        quotas.committed(&[Committed { job: Arc::new(job.clone()), events: vec![event] }]);
         job
     }
 
@@ -227,7 +229,7 @@ mod tests {
             testing::ending(Outcome::Cancelled, Validated::default(), Applied::default(), None);
         let ended = testing::event(&job, ended);
         let job = Arc::new(job.next(&ended).unwrap());
-        quotas.committed(&Committed { job, events: vec![asked, ended] });
+        quotas.committed(&[Committed { job, events: vec![asked, ended] }]);
     }
 
     #[test]

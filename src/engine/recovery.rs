@@ -31,9 +31,17 @@ pub fn recover(
             None => workspace.clear(id)?,
         }
     }
+    for id in store.remembered()? {
+        if !keep.contains(&id) {
+            store.forget(id)?;
+        }
+    }
     let orphans = spool.sweep(&keep)?;
     for job in &unfinished {
-        check_payload(spool, job.spec.id)?;
+        // Of those in the journal it has been verified.
+        if !job.spec.payload.inline {
+            check_payload(spool, job.spec.id)?;
+        }
         hub.seed(job);
         scheduler.seed(job);
     }

@@ -12,8 +12,9 @@ use std::{
 use crate::{
     activity::{Stop, StopReason},
     clock,
-    domain::{Event, EventKind, Job, JobId, Tenant},
+    domain::{Event, EventKind, Job, JobId, Status, Tenant},
     journal::{Committed, Observer},
+    limits::{GROUP_JOBS_MAX, GROUP_LANE_JOBS_MAX},
 };
 
 /// Which jobs a worker takes.
@@ -39,6 +40,16 @@ pub enum Done {
     Held,
     /// It was interrupted by a drain; a later process goes on with it.
     Interrupted,
+}
+
+/// What a worker took.
+#[derive(Debug)]
+pub enum Work {
+    /// A job by itself.
+    One(Turn),
+    /// Small jobs that are new, to be run together; those of one lane one behind the other, from its
+    /// front and in its order.
+    Group(Vec<Turn>),
 }
 
 /// A job that a worker took.
@@ -68,11 +79,12 @@ struct State {
     draining: bool,
 }
 
-/// One tenant's unfinished jobs in submit order; only the first may run.
+/// One tenant's unfinished jobs in submit order; only the first may run, or small ones from the first
+/// on together.
 #[derive(Debug, Default)]
 struct Lane {
     jobs: VecDeque<Waiting>,
-    running: Option<(JobId, Arc<Stop>)>,
+    running: Vec<(JobId, Arc<Stop>)>,
     not_before: Option<Instant>,
     held: bool,
 }
@@ -81,6 +93,8 @@ struct Lane {
 struct Waiting {
     id: JobId,
     bytes: u64,
+    /// It may run in a group: it is small, and no worker has had it.
+    groups: bool,
 }
 
 impl Scheduler {
@@ -106,7 +120,7 @@ impl Scheduler {
 
     /// The next job of that class; waits for one. `None` once draining.
     #[must_use]
-    pub fn take(&self, class: Class) -> Option<Turn> {
+    pub fn take(&self, class: Class) -> Option<Work> {
         let mut state = self.state();
         loop {
             if state.draining {
@@ -114,8 +128,11 @@ impl Scheduler {
             }
             let now = Instant::now();
             let small = (class == Class::Small).then_some(self.small_bytes);
-            if let Some(turn) = state.take(small, now) {
-                return Some(turn);
+            if let Some(work) = state.take(small, now) {
+                if !state.ready.is_empty() {
+                    self.changed.notify_one();
+                }
+                return Some(work);
             }
             let wait = state.next_due(now).unwrap_or(Duration::from_mins(1));
             let waited = self.changed.wait_timeout(state, wait);
@@ -125,18 +142,13 @@ impl Scheduler {
 
     /// The worker is through with its turn.
     pub fn done(&self, turn: &Turn, done: Done) {
+        self.all_done([(turn, done)]);
+    }
+
+    /// The worker is through with these turns; those of a lane come in its order.
+    pub fn all_done<'a>(&self, turns: impl IntoIterator<Item = (&'a Turn, Done)>) {
         let mut state = self.state();
-        let Some(lane) = state.lanes.get_mut(&turn.tenant) else { return };
-        lane.running = None;
-        // A cancel that came after the worker last looked must not wait for the next attempt.
-        let cancelled = turn.stop.reason() == Some(StopReason::Cancel);
-        match done {
-            Done::Ended => lane.remove(turn.job),
-            Done::Retry { at_us } if !cancelled => lane.not_before = instant_of(at_us),
-            Done::Held if !cancelled => lane.held = true,
-            Done::Retry { .. } | Done::Held | Done::Interrupted => {}
-        }
-        state.offer(&turn.tenant);
+        turns.into_iter().for_each(|(turn, done)| state.done(turn, done));
         self.changed.notify_all();
     }
 
@@ -145,7 +157,7 @@ impl Scheduler {
         let mut state = self.state();
         state.draining = true;
         for lane in state.lanes.values() {
-            if let Some((_, stop)) = &lane.running {
+            for (_, stop) in &lane.running {
                 stop.request(StopReason::Drain);
             }
         }
@@ -164,16 +176,31 @@ impl Scheduler {
 }
 
 impl Observer for Scheduler {
-    fn committed(&self, committed: &Committed) {
+    fn committed(&self, group: &[Committed]) {
         let mut state = self.state();
-        for Event { kind, .. } in &committed.events {
-            match kind {
-                EventKind::Submitted(_) => state.enqueue(&committed.job),
-                EventKind::CancelRequested => state.cancel(&committed.job),
-                EventKind::Completed(_) => state.leave(&committed.job),
-                _ => continue,
+        // Any worker takes a small job, and wakes another where more is left; so one is enough.
+        let (mut one, mut all) = (false, false);
+        for Committed { job, events } in group {
+            for Event { kind, .. } in events {
+                match kind {
+                    EventKind::Submitted(_) => {
+                        state.enqueue(job);
+                        one = true;
+                        all |= job.spec.payload.length > self.small_bytes;
+                    }
+                    EventKind::CancelRequested => {
+                        state.cancel(job);
+                        all = true;
+                    }
+                    EventKind::Completed(_) => all |= state.leave(job),
+                    _ => {}
+                }
             }
+        }
+        if all {
             self.changed.notify_all();
+        } else if one {
+            self.changed.notify_one();
         }
     }
 }
@@ -181,55 +208,99 @@ impl Observer for Scheduler {
 impl State {
     fn enqueue(&mut self, job: &Job) {
         let lane = self.lanes.entry(job.spec.tenant.clone()).or_default();
-        lane.jobs.push_back(Waiting { id: job.spec.id, bytes: job.spec.payload.length });
+        let payload = &job.spec.payload;
+        // A job that was cancelled in the queue is never run, so the status alone tells.
+        let groups = payload.inline && job.status() == Status::Queued;
+        lane.jobs.push_back(Waiting { id: job.spec.id, bytes: payload.length, groups });
         self.offer(&job.spec.tenant);
     }
 
     /// A running job is told; one that waits or is held gets its turn at once, to end.
     fn cancel(&mut self, job: &Job) {
         let Some(lane) = self.lanes.get_mut(&job.spec.tenant) else { return };
-        match &lane.running {
-            Some((id, stop)) if *id == job.spec.id => stop.request(StopReason::Cancel),
-            _ if lane.is_first(job.spec.id) => {
+        match lane.running.iter().find(|(id, _)| *id == job.spec.id) {
+            Some((_, stop)) => stop.request(StopReason::Cancel),
+            None if lane.is_first(job.spec.id) => {
                 lane.held = false;
                 lane.not_before = None;
             }
-            _ => {}
+            None => {}
         }
         self.offer(&job.spec.tenant);
     }
 
-    /// A job that ended without a worker leaves its lane; a worker's job does so when it is done.
-    fn leave(&mut self, job: &Job) {
-        let Some(lane) = self.lanes.get_mut(&job.spec.tenant) else { return };
-        if lane.running.as_ref().is_none_or(|(id, _)| *id != job.spec.id) {
-            lane.remove(job.spec.id);
-            self.offer(&job.spec.tenant);
+    /// A job that ended without a worker leaves its lane; a worker's job does so when it is done. Returns
+    /// whether it left.
+    fn leave(&mut self, job: &Job) -> bool {
+        let Some(lane) = self.lanes.get_mut(&job.spec.tenant) else { return false };
+        if lane.running.iter().any(|(id, _)| *id == job.spec.id) {
+            return false;
         }
+        lane.remove(job.spec.id);
+        self.offer(&job.spec.tenant);
+        true
+    }
+
+    fn done(&mut self, turn: &Turn, done: Done) {
+        let Some(lane) = self.lanes.get_mut(&turn.tenant) else { return };
+        lane.running.retain(|(id, _)| *id != turn.job);
+        // A cancel that came after the worker last looked must not wait for the next attempt.
+        let cancelled = turn.stop.reason() == Some(StopReason::Cancel);
+        match done {
+            Done::Ended => lane.remove(turn.job),
+            Done::Retry { at_us } if !cancelled => lane.not_before = instant_of(at_us),
+            Done::Held if !cancelled => lane.held = true,
+            Done::Retry { .. } | Done::Held | Done::Interrupted => {}
+        }
+        if let Some(left) = lane.jobs.iter_mut().find(|waiting| waiting.id == turn.job) {
+            left.groups = false;
+        }
+        self.offer(&turn.tenant);
     }
 
     /// Lines the tenant up for a turn where its lane has something to do; forgets an empty lane.
     fn offer(&mut self, tenant: &Tenant) {
         let Some(lane) = self.lanes.get(tenant) else { return };
-        if lane.jobs.is_empty() && lane.running.is_none() {
+        if lane.jobs.is_empty() && lane.running.is_empty() {
             self.lanes.remove(tenant);
             self.ready.retain(|t| t != tenant);
-        } else if lane.running.is_none() && !lane.held && !self.ready.contains(tenant) {
+        } else if lane.running.is_empty() && !lane.held && !self.ready.contains(tenant) {
             self.ready.push_back(tenant.clone());
         }
     }
 
-    fn take(&mut self, small_bytes: Option<u64>, now: Instant) -> Option<Turn> {
+    fn take(&mut self, small_bytes: Option<u64>, now: Instant) -> Option<Work> {
         let at = self.ready.iter().position(|tenant| {
             self.lanes.get(tenant).is_some_and(|lane| lane.may_run(small_bytes, now))
         })?;
-        let tenant = self.ready.remove(at)?;
+        let tenant = self.ready.get(at)?.clone();
         let lane = self.lanes.get_mut(&tenant)?;
-        let job = lane.jobs.front()?.id;
-        let stop = Arc::new(Stop::default());
-        lane.running = Some((job, Arc::clone(&stop)));
-        lane.not_before = None;
-        Some(Turn { job, tenant, stop })
+        if lane.first_groups() {
+            return Some(Work::Group(self.take_group(now)));
+        }
+        self.ready.remove(at);
+        lane.begin(&tenant, 1).pop().map(Work::One)
+    }
+
+    /// Small jobs from the fronts of all lanes that have some, in the order in which lanes are served.
+    fn take_group(&mut self, now: Instant) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        let mut passed = VecDeque::new();
+        while turns.len() < GROUP_JOBS_MAX
+            && let Some(tenant) = self.ready.pop_front()
+        {
+            match self.lanes.get_mut(&tenant) {
+                Some(lane) if lane.may_run(None, now) && lane.first_groups() => {
+                    let most = GROUP_LANE_JOBS_MAX.min(GROUP_JOBS_MAX - turns.len());
+                    let small = lane.jobs.iter().take(most).take_while(|job| job.groups).count();
+                    turns.append(&mut lane.begin(&tenant, small));
+                }
+                _ => passed.push_back(tenant),
+            }
+        }
+        passed.append(&mut self.ready);
+        self.ready = passed;
+        turns
     }
 
     fn next_due(&self, now: Instant) -> Option<Duration> {
@@ -241,10 +312,27 @@ impl State {
 impl Lane {
     fn may_run(&self, small_bytes: Option<u64>, now: Instant) -> bool {
         let Some(first) = self.jobs.front() else { return false };
-        self.running.is_none()
+        self.running.is_empty()
             && !self.held
             && self.not_before.is_none_or(|due| due <= now)
             && small_bytes.is_none_or(|most| first.bytes <= most)
+    }
+
+    fn first_groups(&self) -> bool {
+        self.jobs.front().is_some_and(|first| first.groups)
+    }
+
+    /// Turns for so many jobs from the front.
+    fn begin(&mut self, tenant: &Tenant, jobs: usize) -> Vec<Turn> {
+        self.not_before = None;
+        let begin = |job: &Waiting| Turn {
+            job: job.id,
+            tenant: tenant.clone(),
+            stop: Arc::new(Stop::default()),
+        };
+        let turns: Vec<Turn> = self.jobs.iter().take(jobs).map(begin).collect();
+        self.running = turns.iter().map(|turn| (turn.job, Arc::clone(&turn.stop))).collect();
+        turns
     }
 
     fn is_first(&self, id: JobId) -> bool {

@@ -24,7 +24,7 @@ use crate::{
     clock,
     config::{self, Config},
     cvrs::{Profile, Rules},
-    domain::{Job, JobId, MediaType, Operation, Status, Storage, Submitted},
+    domain::{Job, JobId, MediaType, Operation, Payload, Status, Storage, Submitted},
     error::{Code, Error},
     intake::{Encoding, Expected, Meter, Spool, Upload},
     journal,
@@ -221,7 +221,7 @@ impl Service {
             validate_only: request.validate_only || caller.validate_only,
             request_id: request.request_id,
             // Filled in once the body is there.
-            payload: crate::domain::Payload { media_type, length: 0, sha256: [0; 32] },
+            payload: Payload { media_type, length: 0, sha256: [0; 32], inline: false },
             order: 0,
             rules: rules(&self.shared.validation, received_us),
         };
@@ -408,15 +408,15 @@ impl Submit {
         {
             return Err(conflict(&job, &asked));
         }
-        if let Err(error) = received.keep(id).await {
+        let inline = received.keep(id).await.inspect_err(|_| {
             // A directory that could not be synced is not asked again.
             self.poison.trip(format!("the payload of job {id} could not be kept"));
-            return Err(error);
-        }
+        })?;
+        let has_file = inline.is_none();
         // Where the journal failed, the job may be durable all the same, so its payload stays; the next
         // start sweeps it away if there is no such job.
-        let submitted = self.journal.submit(self.spec).await.map_err(internal)?;
-        if !matches!(submitted, journal::Submission::New(_)) {
+        let submitted = self.journal.submit(self.spec, inline).await.map_err(internal)?;
+        if has_file && !matches!(submitted, journal::Submission::New(_)) {
             remove_payload(self.spool, id).await;
         }
         match submitted {

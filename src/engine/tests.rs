@@ -1,6 +1,7 @@
 //! The engine as a whole, over a journal and a record store in memory that break when told to.
 
 mod cancelling;
+mod grouping;
 mod parts;
 mod restarting;
 mod running;

@@ -1,17 +1,17 @@
 //! One worker thread: takes a turn, moves the job as far as it goes, gives the lane back.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     command::{Backoff, Checkpoint, Claim, Complete, Postpone, attempts_allowed, decision},
-    scheduler::{Class, Done, Scheduler, Turn},
+    scheduler::{Class, Done, Scheduler, Turn, Work},
 };
 use crate::{
-    activity::{self, Step, StopReason, Workspace},
+    activity::{self, Step, Stop, StopReason, Validation, Workspace},
     clock, config,
-    domain::{Ending, EventKind, Failure, Job, Status},
+    domain::{Ending, EventKind, Failure, Job, Outcome, Status},
     error::Code,
-    intake::Spool,
+    intake::{Spool, Stored},
     journal,
     poison::Poison,
     records::{self, RecordStore},
@@ -41,9 +41,17 @@ impl Worker {
     /// Serves turns of that class until drained or poisoned.
     pub fn serve(&self, class: Class) {
         let _guard = self.poison.guard("a worker");
-        while let Some(turn) = self.scheduler.take(class) {
-            let done = self.run(&turn);
-            self.scheduler.done(&turn, done);
+        while let Some(work) = self.scheduler.take(class) {
+            match work {
+                Work::One(turn) => {
+                    let done = self.run(&turn);
+                    self.scheduler.done(&turn, done);
+                }
+                Work::Group(turns) => {
+                    let done = self.run_group(&turns);
+                    self.scheduler.all_done(turns.iter().zip(done));
+                }
+            }
         }
     }
 
@@ -90,14 +98,10 @@ impl Worker {
     /// Validates and applies, from wherever the job stands.
     fn process(&self, turn: &Turn, mut job: Arc<Job>) -> Result<Ending, activity::Error> {
         if job.status() == Status::Validating {
-            let validation = match self.step(turn, &job, activity::validate) {
-                Ok(validation) => validation,
+            job = match self.validate(turn, &job) {
                 Err(activity::Error::File(failure)) => return Ok(activity::fail(Some(failure))),
-                Err(error) => return Err(error),
+                validated => validated?,
             };
-            let activity::Validation { validated, warnings } = validation;
-            let next = EventKind::ProcessingStarted { validated, warnings };
-            job = self.journal.record_blocking(turn.job, decision(Checkpoint(next)))?.job;
             if job.cancel_requested {
                 return Err(activity::Error::Stopped(StopReason::Cancel));
             }
@@ -116,17 +120,52 @@ impl Worker {
         }
     }
 
+    /// Validates, and goes over to processing.
+    fn validate(&self, turn: &Turn, job: &Arc<Job>) -> Result<Arc<Job>, activity::Error> {
+        let validation = if self.was_applied(job)? {
+            self.step_again(job, activity::validate)
+        } else {
+            self.step(turn, job, activity::validate)
+        };
+        self.start_processing(turn, validation?)
+    }
+
+    fn start_processing(
+        &self,
+        turn: &Turn,
+        validation: Validation,
+    ) -> Result<Arc<Job>, activity::Error> {
+        let Validation { validated, warnings } = validation;
+        let next = EventKind::ProcessingStarted { validated, warnings };
+        Ok(self.journal.record_blocking(turn.job, decision(Checkpoint(next)))?.job)
+    }
+
+    /// Whether the rows of a job took effect before the journal had their counts: a group was cut off
+    /// right then.
+    fn was_applied(&self, job: &Job) -> Result<bool, records::Error> {
+        Ok(!job.is_validated() && self.store.cursor(job.spec.id)?.position > 0)
+    }
+
     /// Ends a cancelled job: what was applied stays and is told, the rest is told as not applied.
-    fn cancelled(&self, turn: &Turn, job: &Job) -> Result<Done, activity::Error> {
+    fn cancelled(&self, turn: &Turn, job: &Arc<Job>) -> Result<Done, activity::Error> {
+        let mut job = Arc::clone(job);
+        let used_up = job.attempt >= attempts_allowed(&job, self.engine.max_attempts);
         if !job.is_validated() {
-            return self.complete(turn, activity::fail(None));
+            if !self.was_applied(&job)? {
+                return self.complete(turn, activity::fail(None));
+            }
+            job = match self.validate(turn, &job) {
+                Err(error @ activity::Error::Io { .. }) if used_up => {
+                    tracing::error!(job = %turn.job, %error, "the report cannot be made");
+                    return self.abandon(turn, &job);
+                }
+                validated => validated?,
+            };
         }
-        let ending = match self.step(turn, job, |step| activity::finish(step, true)) {
-            Err(error @ (activity::Error::File(_) | activity::Error::Io { .. }))
-                if job.attempt >= attempts_allowed(job, self.engine.max_attempts) =>
-            {
+        let ending = match self.step(turn, &job, |step| activity::finish(step, true)) {
+            Err(error @ (activity::Error::File(_) | activity::Error::Io { .. })) if used_up => {
                 tracing::error!(job = %turn.job, %error, "the report cannot be made");
-                return self.abandon(turn, job);
+                return self.abandon(turn, &job);
             }
             finished => finished?,
         };
@@ -134,9 +173,14 @@ impl Worker {
     }
 
     /// Ends a cancelled job that used up its attempts at its report: it has no list, but its counts.
-    fn abandon(&self, turn: &Turn, job: &Job) -> Result<Done, activity::Error> {
+    fn abandon(&self, turn: &Turn, job: &Arc<Job>) -> Result<Done, activity::Error> {
+        let mut job = Arc::clone(job);
+        if self.was_applied(&job)? {
+            let counted = self.step_again(&job, activity::count_small)?;
+            job = self.start_processing(turn, counted)?;
+        }
         let ending = if job.is_validated() {
-            self.step(turn, job, activity::abandon)?
+            self.step(turn, &job, activity::abandon)?
         } else {
             activity::fail(None)
         };
@@ -160,16 +204,7 @@ impl Worker {
 
     fn complete(&self, turn: &Turn, ending: Ending) -> Result<Done, activity::Error> {
         let job = self.journal.record_blocking(turn.job, decision(Complete(ending)))?.job;
-        let outcome = job.outcome().map_or("none", crate::domain::Outcome::as_str);
-        metrics::counter!("cvrsd_jobs_completed_total", "outcome" => outcome).increment(1);
-        tracing::info!(
-            job = %turn.job,
-            operation = %job.spec.operation,
-            outcome,
-            rows = job.validated.rows,
-            rows_applied = job.applied.rows_applied,
-            "job completed"
-        );
+        told(&job);
         cleanup(&job, &*self.store, &self.spool, &self.workspace)?;
         Ok(Done::Ended)
     }
@@ -180,19 +215,51 @@ impl Worker {
         job: &Job,
         run: impl FnOnce(&Step<'_>) -> Result<T, activity::Error>,
     ) -> Result<T, activity::Error> {
-        let payload = self.spool.path(turn.job);
+        self.step_with(&turn.stop, &self.intake, job, run)
+    }
+
+    /// A step that was made before and came to its end: neither a stop nor the bounds of today, which may
+    /// be others, can make it come to another.
+    fn step_again<T>(
+        &self,
+        job: &Job,
+        run: impl FnOnce(&Step<'_>) -> Result<T, activity::Error>,
+    ) -> Result<T, activity::Error> {
+        let unbounded = config::Intake {
+            max_rows: u64::MAX,
+            max_inflated_bytes: u64::MAX,
+            max_ratio: u64::MAX,
+            max_line_bytes: usize::MAX,
+            ..self.intake.clone()
+        };
+        self.step_with(&Stop::default(), &unbounded, job, run)
+    }
+
+    fn step_with<T>(
+        &self,
+        stop: &Stop,
+        intake: &config::Intake,
+        job: &Job,
+        run: impl FnOnce(&Step<'_>) -> Result<T, activity::Error>,
+    ) -> Result<T, activity::Error> {
+        let id = job.spec.id;
+        let (path, inline) = if job.spec.payload.inline {
+            (PathBuf::new(), Some(self.journal.payload_blocking(job)?))
+        } else {
+            (self.spool.path(id), None)
+        };
         let record = |kind: EventKind| -> Result<(), activity::Error> {
-            self.journal.record_blocking(turn.job, decision(Checkpoint(kind)))?;
+            self.journal.record_blocking(id, decision(Checkpoint(kind)))?;
             Ok(())
         };
         run(&Step {
             job,
-            payload: &payload,
+            payload: inline.as_deref().map_or(Stored::File(&path), Stored::Memory),
             workspace: &self.workspace,
             store: &*self.store,
-            intake: &self.intake,
+            intake,
             engine: &self.engine,
-            stop: &turn.stop,
+            stop,
             record: &record,
         })
     }
@@ -203,7 +270,7 @@ impl Worker {
     }
 
     /// Decides what becomes of a job whose attempt failed.
-    fn failed(&self, turn: &Turn, error: &activity::Error) -> Done {
+    pub(super) fn failed(&self, turn: &Turn, error: &activity::Error) -> Done {
         // The same file gives the same error: another attempt at it would change nothing.
         let permanent = matches!(error, activity::Error::File(_));
         let failure = match error {
@@ -238,7 +305,7 @@ impl Worker {
 
     /// The journal did not take an event: it failed, which stops the daemon, or it was closed because
     /// a drain could wait no longer; then the job resumes.
-    fn unrecorded(&self, turn: &Turn, cause: &journal::Error) -> Done {
+    pub(super) fn unrecorded(&self, turn: &Turn, cause: &journal::Error) -> Done {
         let drained = turn.stop.reason() == Some(StopReason::Drain);
         match cause {
             journal::Error::Poisoned => Done::Held,
@@ -249,6 +316,20 @@ impl Worker {
             }
         }
     }
+}
+
+/// Says that a job has ended.
+pub(super) fn told(job: &Job) {
+    let outcome = job.outcome().map_or("none", Outcome::as_str);
+    metrics::counter!("cvrsd_jobs_completed_total", "outcome" => outcome).increment(1);
+    tracing::info!(
+        job = %job.spec.id,
+        operation = %job.spec.operation,
+        outcome,
+        rows = job.validated.rows,
+        rows_applied = job.applied.rows_applied,
+        "job completed"
+    );
 }
 
 /// Removes what a terminal job no longer needs. Files that cannot be removed are tried again at the
@@ -270,7 +351,7 @@ pub fn cleanup(
         }
         // Behind what only its directory reminds the next start of.
         workspace.clear(id)?;
-        spool.remove(id)
+        if job.spec.payload.inline { Ok(()) } else { spool.remove(id) }
     };
     if let Err(error) = remove() {
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");

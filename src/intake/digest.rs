@@ -1,16 +1,21 @@
-//! The digest of a payload on disk.
+//! The digest of a payload.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, io::Read};
 
 use sha2::{Digest, Sha256};
 
+use super::Stored;
 use crate::limits::TEXT_BLOCK_BYTES;
 
-/// SHA-256 of a file, to hold against the receipt of a payload. Blocks the thread.
+/// SHA-256 of a payload, to hold against its receipt. Blocks the thread.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn digest(path: &Path) -> std::io::Result<[u8; 32]> {
+/// When its file cannot be read.
+pub fn digest<'a>(payload: impl Into<Stored<'a>>) -> std::io::Result<[u8; 32]> {
+    let path = match payload.into() {
+        Stored::Memory(bytes) => return Ok(Sha256::digest(bytes).into()),
+        Stored::File(path) => path,
+    };
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
     let mut block = Vec::with_capacity(TEXT_BLOCK_BYTES);
@@ -37,6 +42,7 @@ mod tests {
             std::fs::write(&path, &bytes).unwrap();
             let expected: [u8; 32] = Sha256::digest(&bytes).into();
             assert_eq!(digest(&path).unwrap(), expected, "{length} bytes");
+            assert_eq!(digest(Stored::Memory(&bytes)).unwrap(), expected, "{length} bytes");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Lines of text out of a payload, in bounded memory.
 
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 
 use memchr::memchr;
 
-use super::reader::{Blocks, TextLimits};
+use super::reader::{Blocks, Stored, TextLimits};
 use crate::{
     domain::{Failure, MediaType},
     error::Code,
@@ -19,9 +19,8 @@ pub struct Line<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The lines of a payload in order, read and inflated on a thread of their own that ends with
-/// them. Blocks the thread that calls.
-#[derive(Debug)]
+/// The lines of a payload in order. One in a file is read and inflated on a thread of its own that
+/// ends with them; blocks the thread that calls.
 pub struct Lines {
     blocks: Blocks,
     block: Vec<u8>,
@@ -49,13 +48,13 @@ impl Lines {
     /// # Errors
     /// `JobIo` where the file cannot be read, `FileDamaged` where it is not the zip that was
     /// accepted.
-    pub fn open(
-        path: &Path,
+    pub fn open<'a>(
+        payload: impl Into<Stored<'a>>,
         media: MediaType,
         limits: Option<TextLimits>,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            blocks: Blocks::open(path, media, limits)?,
+            blocks: Blocks::open(payload.into(), media, limits)?,
             block: Vec::new(),
             at: 0,
             carry: Vec::new(),

@@ -6,6 +6,9 @@
 //! lines ◄── Lines ◄── reader thread: inflate, bound, checksum ◄── <data>/payloads/<id> ◄────┘
 //! ```
 //!
+//! A small body meets the same checks but neither thread nor file: it stays in memory and goes into
+//! the journal beside its job.
+//!
 //! A refused or broken upload leaves nothing behind: its file removes itself.
 
 mod archive;
@@ -21,7 +24,7 @@ mod writer;
 pub use digest::digest;
 pub use encoding::{Encoding, decode};
 pub use lines::{Line, Lines};
-pub use reader::{TextLimits, probe};
+pub use reader::{Stored, TextLimits, probe};
 pub use spool::Spool;
 pub use upload::{Expected, Received, Upload, aborted};
 pub use writer::Meter;

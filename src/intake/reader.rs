@@ -4,8 +4,8 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom, Take},
-    path::Path,
+    io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Take},
+    path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::JoinHandle,
 };
@@ -18,6 +18,27 @@ use crate::{
     error::Code,
     limits::{INFLATE_INPUT_BYTES, PLAIN_RATIO_MAX, TEXT_BLOCK_BYTES, TEXT_QUEUE_BLOCKS},
 };
+
+/// Where the bytes of a payload are.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored<'a> {
+    /// In a file, which is read on a thread of its own.
+    File(&'a Path),
+    /// In memory, as small ones are; no thread is needed for them.
+    Memory(&'a [u8]),
+}
+
+impl<'a> From<&'a Path> for Stored<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::File(path)
+    }
+}
+
+impl<'a> From<&'a PathBuf> for Stored<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Self::File(path)
+    }
+}
 
 /// Bounds that are held while a text is read for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +58,20 @@ pub struct TextLimits {
 /// # Errors
 /// Those of [`super::Lines::next`], but for the length of lines.
 pub fn probe(
-    path: &Path,
+    payload: Stored<'_>,
     media: MediaType,
     limits: TextLimits,
     go_on: impl Fn() -> bool,
 ) -> Result<(), Failure> {
-    if media != MediaType::Zip {
-        return Ok(());
-    }
-    let file = File::open(path).map_err(|e| io_failure(&e))?;
-    let mut text = ZipText::new(file, Some(limits))?;
+    let mut source = Source::open(payload, media, Some(limits))?;
+    let Source::Zip(text) = &source else { return Ok(()) };
     if !text.entry.exceeds_ratio(text.entry.inflated_length, PLAIN_RATIO_MAX) {
         return Ok(());
     }
     let mut block = Vec::with_capacity(TEXT_BLOCK_BYTES);
     while go_on() {
         block.clear();
-        text.fill(&mut block)?;
+        source.fill(&mut block)?;
         if block.is_empty() {
             break;
         }
@@ -61,9 +79,17 @@ pub fn probe(
     Ok(())
 }
 
-/// Blocks of text in order. Dropping them ends the thread.
+/// Blocks of text in order.
+pub(super) enum Blocks {
+    /// Read ahead on a thread.
+    Threaded(Threaded),
+    /// Read when asked for.
+    Direct(Source),
+}
+
+/// The thread that reads ahead. Dropping this ends it.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(super) struct Threaded {
     channels: Option<Channels>,
     thread: Option<JoinHandle<()>>,
 }
@@ -80,18 +106,37 @@ type Message = Result<Vec<u8>, Failure>;
 impl Blocks {
     /// Opens a payload and starts to read it.
     pub(super) fn open(
-        path: &Path,
+        payload: Stored<'_>,
         media: MediaType,
         limits: Option<TextLimits>,
     ) -> Result<Self, Failure> {
-        let file = File::open(path).map_err(|e| io_failure(&e))?;
-        let source = match media {
-            MediaType::Text => Source::Text(file),
-            MediaType::Zip => Source::Zip(Box::new(ZipText::new(file, limits)?)),
-        };
-        Self::start(source).map_err(|e| io_failure(&e))
+        let source = Source::open(payload, media, limits)?;
+        match payload {
+            Stored::File(_) => {
+                Threaded::start(source).map(Self::Threaded).map_err(|e| io_failure(&e))
+            }
+            Stored::Memory(_) => Ok(Self::Direct(source)),
+        }
     }
 
+    /// The next block in exchange for one that is done; an empty one at the end of the text.
+    pub(super) fn next(&mut self, mut done: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Threaded(thread) => thread.next(done),
+            Self::Direct(source) => {
+                done.clear();
+                // As large as for a file, so that a damaged one is found to be damaged in the same way.
+                if matches!(source, Source::Zip(_)) {
+                    done.reserve_exact(TEXT_BLOCK_BYTES);
+                }
+                source.fill(&mut done)?;
+                Ok(done)
+            }
+        }
+    }
+}
+
+impl Threaded {
     fn start(mut source: Source) -> std::io::Result<Self> {
         // Room for every block there is, so that neither side ever waits to send.
         let (filled_in, filled) = sync_channel::<Message>(TEXT_QUEUE_BLOCKS);
@@ -114,8 +159,7 @@ impl Blocks {
         Ok(Self { channels: Some(Channels { filled, empty }), thread: Some(thread) })
     }
 
-    /// The next block in exchange for one that is done; an empty one at the end of the text.
-    pub(super) fn next(&mut self, done: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    fn next(&mut self, done: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let gone = || Failure::new(Code::JobIo, "the thread that reads the payload stopped");
         let channels = self.channels.as_ref().ok_or_else(gone)?;
         if done.capacity() > 0 {
@@ -126,7 +170,7 @@ impl Blocks {
     }
 }
 
-impl Drop for Blocks {
+impl Drop for Threaded {
     fn drop(&mut self) {
         // The thread meets a closed channel after at most one more block.
         self.channels = None;
@@ -136,26 +180,77 @@ impl Drop for Blocks {
     }
 }
 
-enum Source {
-    Text(File),
+pub(super) enum Source {
+    Text(Input),
     Zip(Box<ZipText>),
 }
 
+/// Bytes of a payload.
+pub(super) enum Input {
+    File(File),
+    Memory(Cursor<Vec<u8>>),
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Memory(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for Input {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Memory(bytes) => bytes.seek(to),
+        }
+    }
+}
+
 impl Source {
+    fn open(
+        payload: Stored<'_>,
+        media: MediaType,
+        limits: Option<TextLimits>,
+    ) -> Result<Self, Failure> {
+        let path = match payload {
+            Stored::File(path) => path,
+            Stored::Memory(bytes) => return Self::memory(bytes, media, limits),
+        };
+        let file = File::open(path).map_err(|e| io_failure(&e))?;
+        Ok(match media {
+            MediaType::Text => Self::Text(Input::File(file)),
+            MediaType::Zip => {
+                let entry = inspect(&file)?;
+                Self::Zip(Box::new(ZipText::new(Input::File(file), entry, limits)?))
+            }
+        })
+    }
+
+    fn memory(bytes: &[u8], media: MediaType, limits: Option<TextLimits>) -> Result<Self, Failure> {
+        let input = Input::Memory(Cursor::new(bytes.to_vec()));
+        Ok(match media {
+            MediaType::Text => Self::Text(input),
+            MediaType::Zip => Self::Zip(Box::new(ZipText::new(input, inspect(bytes)?, limits)?)),
+        })
+    }
+
     /// Fills an empty block; leaves it empty at the end.
     fn fill(&mut self, block: &mut Vec<u8>) -> Result<(), Failure> {
         match self {
-            Self::Text(file) => read_block(file, block),
+            Self::Text(input) => read_block(input, block),
             Self::Zip(text) => text.fill(block),
         }
     }
 }
 
 /// The text of a zip's entry, held against what the directory says of it.
-struct ZipText {
+pub(super) struct ZipText {
     entry: Entry,
     limits: Option<TextLimits>,
-    data: BufReader<Take<File>>,
+    data: BufReader<Take<Input>>,
     /// None where the entry is stored.
     inflate: Option<Decompress>,
     ended: bool,
@@ -164,17 +259,17 @@ struct ZipText {
 }
 
 impl ZipText {
-    fn new(mut file: File, limits: Option<TextLimits>) -> Result<Self, Failure> {
-        let entry = archive::inspect(&file).map_err(|defect| match defect {
-            Defect::Refused(error) => damaged(error.message),
-            Defect::Io(cause) => io_failure(&cause),
-        })?;
-        file.seek(SeekFrom::Start(entry.data_start)).map_err(|e| io_failure(&e))?;
-        let data = file.take(entry.compressed_length);
+    fn new(mut input: Input, entry: Entry, limits: Option<TextLimits>) -> Result<Self, Failure> {
+        input.seek(SeekFrom::Start(entry.data_start)).map_err(|e| io_failure(&e))?;
+        // A small one needs no large buffer.
+        let buffer = INFLATE_INPUT_BYTES
+            .min(usize::try_from(entry.compressed_length).unwrap_or(usize::MAX))
+            .max(1);
+        let data = input.take(entry.compressed_length);
         Ok(Self {
             entry,
             limits,
-            data: BufReader::with_capacity(INFLATE_INPUT_BYTES, data),
+            data: BufReader::with_capacity(buffer, data),
             inflate: (!entry.stored).then(|| Decompress::new(false)),
             ended: false,
             inflated: 0,
@@ -238,6 +333,13 @@ impl ZipText {
         }
         Ok(())
     }
+}
+
+fn inspect<'a>(zip: impl Into<archive::Bytes<'a>>) -> Result<Entry, Failure> {
+    archive::inspect(zip).map_err(|defect| match defect {
+        Defect::Refused(error) => damaged(error.message),
+        Defect::Io(cause) => io_failure(&cause),
+    })
 }
 
 /// Fills the block up to the bound; shorter only at the end.

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     Encoding, Upload,
     draft::sync_directory,
-    writer::{self, Meter, Order},
+    writer::{self, Body, Meter, Order},
 };
 use crate::{
     config,
@@ -96,8 +96,7 @@ impl Spool {
         let config = config.clone();
         let idle_timeout = config.idle_timeout;
         let order = Order { path, slot, media, encoding, config, meter, keep_max };
-        let (commands, reply) = writer::start(order)?;
-        Ok(Upload::new(self.clone(), commands, reply, idle_timeout))
+        Ok(Upload::new(self.clone(), Body::new(order), idle_timeout))
     }
 
     /// Whether no upload is on its way.

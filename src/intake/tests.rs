@@ -13,13 +13,27 @@ use crate::{
     config::Intake,
     domain::{JobId, MediaType},
     error::{Code, Error},
-    limits::{ENCODED_GROWTH_MAX, SPOOL_QUEUE_CHUNKS, UPLOAD_BYTES_MIN},
+    limits::{
+        ENCODED_GROWTH_MAX, SMALL_PAYLOAD_BYTES_MAX, SMALL_TEXT_BYTES_MAX, SPOOL_QUEUE_CHUNKS,
+        UPLOAD_BYTES_MIN,
+    },
 };
 
 const TEXT: &[u8] = b"vax_event_id\nE1\n";
 
 fn unmetered() -> Meter {
     Box::new(|_| Ok(()))
+}
+
+/// A text that has a file.
+fn large() -> Bytes {
+    [TEXT, &b"E2\n".repeat(SMALL_PAYLOAD_BYTES_MAX)].concat().into()
+}
+
+/// A text that a zip makes small, but not too small.
+fn of_length(bytes: u64) -> Vec<u8> {
+    let lines = (0..).flat_map(|n| format!("E{}\n", n % 300).into_bytes());
+    lines.take(usize::try_from(bytes).unwrap()).collect()
 }
 
 struct Fixture {
@@ -95,8 +109,11 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[tokio::test]
 async fn a_body_that_is_kept_is_the_payload_of_its_job() {
     let fixture = Fixture::new(&Intake::default());
-    let zip = Sample::deflated(TEXT).build();
-    for (media, body) in [(MediaType::Text, TEXT), (MediaType::Zip, zip.as_slice())] {
+    let text = large();
+    // It is small, but not its text.
+    let zip = Sample::deflated(&of_length(SMALL_TEXT_BYTES_MAX + 1)).build();
+    assert!(zip.len() <= SMALL_PAYLOAD_BYTES_MAX);
+    for (media, body) in [(MediaType::Text, &*text), (MediaType::Zip, zip.as_slice())] {
         for (encoding, sent) in [(Encoding::Identity, body.to_vec()), (Encoding::Gzip, gzip(body))]
         {
             let expected = Expected { length: Some(body.len() as u64), sha256: Some(sha256(body)) };
@@ -104,17 +121,64 @@ async fn a_body_that_is_kept_is_the_payload_of_its_job() {
             assert_eq!(received.payload.media_type, media);
             assert_eq!(received.payload.length, body.len() as u64);
             assert_eq!(received.payload.sha256, sha256(body));
+            assert!(!received.payload.inline);
             let id = JobId::generate();
-            received.keep(id).await.unwrap();
+            assert_eq!(received.keep(id).await.unwrap(), None);
             let path = fixture.spool.path(id);
             assert_eq!(std::fs::read(&path).unwrap(), body);
             assert_eq!(digest(&path).unwrap(), sha256(body));
             let mut lines = Lines::open(&path, media, None).unwrap();
-            assert_eq!(lines.next().unwrap().unwrap().bytes, b"vax_event_id");
+            lines.next().unwrap().unwrap();
         }
     }
     assert_eq!(fixture.files("payloads").len(), 4);
     assert_eq!(fixture.files("spool"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_small_body_meets_no_file_and_reads_the_same() {
+    let fixture = Fixture::new(&Intake::default());
+    let text: Vec<u8> = TEXT.iter().copied().cycle().take(SMALL_PAYLOAD_BYTES_MAX).collect();
+    let most = of_length(SMALL_TEXT_BYTES_MAX);
+    let zips = [Sample::deflated(&most).build(), Sample::stored(TEXT).build()];
+    let zips = zips.iter().map(|zip| (MediaType::Zip, zip.as_slice()));
+    for (media, body) in zips.chain([(MediaType::Text, TEXT), (MediaType::Text, &text)]) {
+        for (encoding, sent) in [(Encoding::Identity, body.to_vec()), (Encoding::Gzip, gzip(body))]
+        {
+            let expected = Expected { length: Some(body.len() as u64), sha256: Some(sha256(body)) };
+            let received = fixture.send(media, encoding, &sent, expected).await.unwrap();
+            assert!(received.payload.inline);
+            assert_eq!(fixture.files("spool"), Vec::<PathBuf>::new());
+            let kept = received.keep(JobId::generate()).await.unwrap().unwrap();
+            assert_eq!(kept, body);
+            let on_disk = fixture.data.path().join("body");
+            std::fs::write(&on_disk, body).unwrap();
+            let mut there = Lines::open(&on_disk, media, None).unwrap();
+            let mut here = Lines::open(Stored::Memory(&kept), media, None).unwrap();
+            while let Some(line) = there.next().unwrap() {
+                assert_eq!(here.next().unwrap(), Some(line));
+            }
+            assert_eq!(here.next().unwrap(), None);
+        }
+    }
+    assert_eq!(fixture.files("payloads"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_body_is_small_up_to_its_bound_and_has_a_file_above() {
+    let fixture = Fixture::new(&Intake::default());
+    for (bytes, inline) in [(SMALL_PAYLOAD_BYTES_MAX, true), (SMALL_PAYLOAD_BYTES_MAX + 1, false)] {
+        let body = vec![b'x'; bytes];
+        for (encoding, sent) in [(Encoding::Identity, body.clone()), (Encoding::Gzip, gzip(&body))]
+        {
+            let received = fixture.send(MediaType::Text, encoding, &sent, Expected::default());
+            let received = received.await.unwrap();
+            assert_eq!(received.payload.inline, inline, "{bytes}");
+            assert_eq!(fixture.files("spool").len(), usize::from(!inline), "{bytes}");
+            drop(received);
+            fixture.assert_nothing_is_left().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -224,14 +288,15 @@ async fn announced_length_and_digest_are_held_against_the_body() {
 async fn dropping_an_upload_or_what_was_received_removes_the_file() {
     let fixture = Fixture::new(&Intake::default());
     let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
-    upload.write(Bytes::from_static(TEXT)).await.unwrap();
+    upload.write(large()).await.unwrap();
     while fixture.files("spool").is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     drop(upload);
     fixture.assert_nothing_is_left().await;
 
-    let sent = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default()).await;
+    let body = large();
+    let sent = fixture.send(MediaType::Text, Encoding::Identity, &body, Expected::default()).await;
     assert_eq!(fixture.files("spool").len(), 1);
     drop(sent.unwrap());
     fixture.assert_nothing_is_left().await;
@@ -314,7 +379,8 @@ async fn a_disk_that_fails_is_an_internal_error() {
     assert_eq!(code, Code::Internal);
 
     let fixture = Fixture::new(&Intake::default());
-    let received = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default());
+    let body = large();
+    let received = fixture.send(MediaType::Text, Encoding::Identity, &body, Expected::default());
     let received = received.await.unwrap();
     std::fs::remove_dir(fixture.data.path().join("payloads")).unwrap();
     assert_eq!(received.keep(JobId::generate()).await.unwrap_err().code, Code::Internal);
@@ -324,7 +390,8 @@ async fn a_disk_that_fails_is_an_internal_error() {
 async fn opening_removes_uploads_and_keeps_payloads() {
     let fixture = Fixture::new(&Intake::default());
     let id = JobId::generate();
-    let send = || fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default());
+    let body = large();
+    let send = || fixture.send(MediaType::Text, Encoding::Identity, &body, Expected::default());
     send().await.unwrap().keep(id).await.unwrap();
     let left = send().await.unwrap();
     std::mem::forget(left); // as a kill does
@@ -333,7 +400,7 @@ async fn opening_removes_uploads_and_keeps_payloads() {
     std::fs::create_dir(&folder).unwrap();
     let again = Spool::open(fixture.data.path(), &Intake::default()).unwrap();
     assert_eq!(fixture.files("spool"), [folder]);
-    assert_eq!(std::fs::read(again.path(id)).unwrap(), TEXT);
+    assert_eq!(std::fs::read(again.path(id)).unwrap(), body);
 }
 
 #[tokio::test]
@@ -361,7 +428,8 @@ async fn only_the_owner_may_read_what_comes_in() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::new(&Intake::default());
     let id = JobId::generate();
-    let sent = fixture.send(MediaType::Text, Encoding::Identity, TEXT, Expected::default()).await;
+    let body = large();
+    let sent = fixture.send(MediaType::Text, Encoding::Identity, &body, Expected::default()).await;
     sent.unwrap().keep(id).await.unwrap();
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(fixture.spool.path(id)), 0o600);

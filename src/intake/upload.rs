@@ -11,8 +11,7 @@ use tokio::{
 
 use super::{
     Spool,
-    draft::Draft,
-    writer::{self, Command, Reply},
+    writer::{self, Body, Command, Content, Reply},
 };
 use crate::{
     domain::{JobId, Payload},
@@ -28,18 +27,47 @@ pub struct Upload {
     idle_timeout: Duration,
 }
 
-#[derive(Debug)]
 enum Writer {
+    /// The body is small so far: it needs no thread.
+    Here(Box<Body>),
     Running(mpsc::Sender<Command>, oneshot::Receiver<Reply>),
     Refused(Error),
 }
 
 impl Writer {
-    /// Waits until no further command is taken.
-    async fn ended(&self) {
-        if let Self::Running(commands, _) = self {
-            commands.closed().await;
-        }
+    /// The way to the thread, where there is one.
+    fn commands(&self) -> Option<&mpsc::Sender<Command>> {
+        if let Self::Running(commands, _) = self { Some(commands) } else { None }
+    }
+
+    /// Hands over to a thread, where there is none yet.
+    fn start(&mut self) {
+        let between = Self::Refused(Error::new(Code::Internal, "an upload has no writer"));
+        *self = match std::mem::replace(self, between) {
+            Self::Here(body) => match writer::start(*body) {
+                Ok((commands, reply)) => Self::Running(commands, reply),
+                Err(error) => Self::Refused(error),
+            },
+            other => other,
+        };
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Here(_) => "Here",
+            Self::Running(..) => "Running",
+            Self::Refused(_) => "Refused",
+        })
+    }
+}
+
+/// Waits until no further command is taken.
+async fn ended(commands: Option<&mpsc::Sender<Command>>) {
+    match commands {
+        Some(commands) => commands.closed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -59,13 +87,8 @@ pub fn aborted(cause: impl fmt::Display) -> Error {
 }
 
 impl Upload {
-    pub(super) fn new(
-        spool: Spool,
-        commands: mpsc::Sender<Command>,
-        reply: oneshot::Receiver<Reply>,
-        idle_timeout: Duration,
-    ) -> Self {
-        Self { spool, writer: Writer::Running(commands, reply), idle_timeout }
+    pub(super) fn new(spool: Spool, body: Body, idle_timeout: Duration) -> Self {
+        Self { spool, writer: Writer::Here(Box::new(body)), idle_timeout }
     }
 
     /// Hands over the next bytes; waits while the writer is behind.
@@ -77,6 +100,13 @@ impl Upload {
         if chunk.is_empty() {
             return Ok(());
         }
+        if let Writer::Here(body) = &mut self.writer
+            && body.has_room(chunk.len())
+        {
+            let taken = body.push(&chunk);
+            return taken.inspect_err(|error| self.writer = Writer::Refused(error.clone()));
+        }
+        self.writer.start();
         self.send(Command::Chunk(chunk)).await
     }
 
@@ -96,7 +126,7 @@ impl Upload {
             let next = tokio::select! {
                 next = timeout_at(deadline, body.next()) => next.map_err(|_| self.stalled())?,
                 // A sender that pauses is told of its refusal all the same.
-                () = self.writer.ended() => return self.send(Command::Chunk(Bytes::new())).await,
+                () = ended(self.writer.commands()) => return self.send(Command::Chunk(Bytes::new())).await,
             };
             let Some(chunk) = next else { return Ok(()) };
             let chunk = chunk?;
@@ -109,23 +139,32 @@ impl Upload {
         }
     }
 
-    /// Ends the body, checks it and makes it durable.
+    /// Ends the body and checks it; one that is not small is durable then.
     ///
     /// # Errors
     /// Those of [`Upload::write`]; `BodyEmpty`, `BodyLength`, `BodyDigest`; what the inspection
     /// finds: `MediaTypeMismatch` or one of the `Zip` codes.
     pub async fn finish(mut self, expected: Expected) -> Result<Received, Error> {
+        let (payload, content) = match self.writer {
+            Writer::Here(body) if body.is_small() => body.finish(&expected)?,
+            _ => self.finish_elsewhere(expected).await?,
+        };
+        Ok(Received { payload, content, spool: self.spool })
+    }
+
+    async fn finish_elsewhere(&mut self, expected: Expected) -> Reply {
+        self.writer.start();
         self.send(Command::Finish(expected)).await?;
-        let Writer::Running(_, reply) = self.writer else {
+        let Writer::Running(_, reply) = &mut self.writer else {
             return Err(Error::internal("an upload ended twice"));
         };
-        let (payload, draft) = reply.await.map_err(|_| writer_gone())??;
-        Ok(Received { payload, draft, spool: self.spool })
+        reply.await.map_err(|_| writer_gone())?
     }
 
     async fn send(&mut self, command: Command) -> Result<(), Error> {
         let error = match &mut self.writer {
             Writer::Refused(error) => return Err(error.clone()),
+            Writer::Here(_) => return Err(Error::internal("an upload has no thread")),
             Writer::Running(commands, reply) => {
                 if commands.send(command).await.is_ok() {
                     return Ok(());
@@ -151,31 +190,37 @@ fn writer_gone() -> Error {
     Error::internal("the writer of an upload stopped")
 }
 
-/// A body that was checked and is on disk. Dropping it removes it again.
+/// A body that was checked, and is on disk unless it is small. Dropping it removes it again.
 #[derive(Debug)]
 pub struct Received {
     /// What the receipt says of it.
     pub payload: Payload,
-    /// None where it is longer than what may be kept.
-    draft: Option<Draft>,
+    content: Content,
     spool: Spool,
 }
 
 impl Received {
-    /// Makes it the payload of that job, durably. Keeping and committing the job belong into one
+    /// Makes it the payload of that job: durably in a file, or, where it is small, the bytes that belong
+    /// into the journal. Keeping and committing the job belong into one
     /// task that a lost connection doesn't drop: a payload without a job stays until the next
     /// start.
     ///
     /// # Errors
     /// `Internal` where the file or its directory could not be written, or the body is longer than what
     /// was to be kept; nothing is kept then.
-    pub async fn keep(self, id: JobId) -> Result<(), Error> {
-        let Self { draft, spool, .. } = self;
-        let draft = draft.ok_or_else(|| Error::internal("a body that was only hashed was kept"))?;
-        let target = spool.path(id);
+    pub async fn keep(self, id: JobId) -> Result<Option<Bytes>, Error> {
+        let draft = match self.content {
+            Content::Memory { bytes, .. } => return Ok(Some(bytes)),
+            Content::File(draft) => draft,
+            Content::Nowhere => {
+                return Err(Error::internal("a body that was only hashed was kept"));
+            }
+        };
+        let target = self.spool.path(id);
         tokio::task::spawn_blocking(move || draft.publish(&target))
             .await
             .map_err(|e| Error::internal(format_args!("spool: {e}")))?
-            .map_err(|e| writer::disk(&e))
+            .map_err(|e| writer::disk(&e))?;
+        Ok(None)
     }
 }

@@ -1,7 +1,8 @@
-//! The thread that writes one upload: decodes, bounds, hashes, writes, and inspects at the end.
+//! Taking one upload: decodes, bounds, hashes, writes, and inspects at the end.
 //!
-//! One thread for each upload, so that a slow disk or a slow sender holds nobody else up; there
-//! are at most `intake.uploads_max`.
+//! A body that stays small is kept in memory, and its bytes are taken where they arrive. For a longer
+//! one, and for one that has to be decoded, there is a thread, so that a slow disk or a slow sender
+//! holds nobody else up; there are at most `intake.uploads_max`.
 
 use std::{fs::File, io::Write, path::PathBuf};
 
@@ -20,7 +21,9 @@ use crate::{
     config,
     domain::{MediaType, Payload},
     error::{Code, Error},
-    limits::{ENCODED_GROWTH_MAX, SPOOL_QUEUE_CHUNKS},
+    limits::{
+        ENCODED_GROWTH_MAX, SMALL_PAYLOAD_BYTES_MAX, SMALL_TEXT_BYTES_MAX, SPOOL_QUEUE_CHUNKS,
+    },
 };
 
 /// What the thread is told. Where the channel closes without `Finish`, the upload is given up.
@@ -43,19 +46,34 @@ pub(super) struct Order {
 /// Is told how many decoded bytes come next, before they are written; its refusal ends the upload.
 pub type Meter = Box<dyn FnMut(u64) -> Result<(), Error> + Send>;
 
-/// A finished body, with its file where it is kept, or why it was refused.
-pub(super) type Reply = Result<(Payload, Option<Draft>), Error>;
+/// Where a finished body is. Dropped, it goes, and its slot with it.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A small one.
+    Memory {
+        bytes: Bytes,
+        /// Held as long as the upload is on its way.
+        _slot: Slot,
+    },
+    /// In the spool, durably but for its name.
+    File(Draft),
+    /// Nowhere: it is longer than what was to be kept.
+    Nowhere,
+}
 
-/// Starts the thread.
+/// A finished body, or why it was refused.
+pub(super) type Reply = Result<(Payload, Content), Error>;
+
+/// Starts the thread, which goes on with what there is of the body.
 pub(super) fn start(
-    order: Order,
+    body: Body,
 ) -> Result<(mpsc::Sender<Command>, oneshot::Receiver<Reply>), Error> {
     let (commands, inbox) = mpsc::channel(SPOOL_QUEUE_CHUNKS);
     let (answer, reply) = oneshot::channel();
     std::thread::Builder::new()
         .name("spool-writer".to_owned())
         .spawn(move || {
-            if let Some(result) = run(order, inbox).transpose() {
+            if let Some(result) = run(body, inbox).transpose() {
                 // Nobody waits any more where the upload was dropped; the draft then goes too.
                 drop(answer.send(result));
             }
@@ -71,36 +89,23 @@ pub(super) fn too_large(max_body_bytes: u64) -> Error {
 
 /// Writes until told to finish; `None` where the upload was given up.
 fn run(
-    order: Order,
+    mut body: Body,
     mut inbox: mpsc::Receiver<Command>,
-) -> Result<Option<(Payload, Option<Draft>)>, Error> {
-    let (draft, file) = Draft::create(order.path, order.slot).map_err(|e| disk(&e))?;
-    let mut body = Body {
-        decoder: Decoder::new(order.encoding),
-        sent: 0,
-        sink: Sink {
-            file,
-            hash: Sha256::new(),
-            length: 0,
-            max_body_bytes: order.config.max_body_bytes,
-            meter: order.meter,
-            keep_max: order.keep_max,
-        },
-    };
+) -> Result<Option<(Payload, Content)>, Error> {
     while let Some(command) = inbox.blocking_recv() {
         match command {
             Command::Chunk(chunk) => body.push(&chunk)?,
-            Command::Finish(expected) => {
-                let payload = body.finish(order.media, &expected, &order.config)?;
-                let draft = (payload.length <= order.keep_max).then_some(draft);
-                return Ok(Some((payload, draft)));
-            }
+            Command::Finish(expected) => return body.finish(&expected).map(Some),
         }
     }
     Ok(None)
 }
 
-struct Body {
+/// What came of an upload so far.
+pub(super) struct Body {
+    media: MediaType,
+    encoding: Encoding,
+    config: config::Intake,
     decoder: Decoder,
     /// Bytes before decoding.
     sent: u64,
@@ -108,7 +113,33 @@ struct Body {
 }
 
 impl Body {
-    fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
+    pub(super) fn new(order: Order) -> Self {
+        let Order { path, slot, media, encoding, config, meter, keep_max } = order;
+        let sink = Sink {
+            place: Place::Memory(Vec::new(), path, slot),
+            hash: Sha256::new(),
+            length: 0,
+            max_body_bytes: config.max_body_bytes,
+            meter,
+            keep_max,
+        };
+        Self { media, encoding, config, decoder: Decoder::new(encoding), sent: 0, sink }
+    }
+
+    /// Whether so many more bytes are taken at once, without a file and without decoding.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let small = |here: &Vec<u8>| here.len() + bytes <= SMALL_PAYLOAD_BYTES_MAX;
+        self.encoding == Encoding::Identity && self.sink.memory().is_some_and(small)
+    }
+
+    /// Whether the end needs no file either. A small zip of much text does: its text is not read in
+    /// memory.
+    pub(super) fn is_small(&self) -> bool {
+        let small = |bytes: &[u8]| self.media == MediaType::Text || announces_little(bytes);
+        self.sink.memory().is_some_and(|bytes| small(bytes))
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
         self.sent = self.sent.saturating_add(chunk.len() as u64);
         // Empty gzip members decode to nothing, for ever.
         let max = self.sink.max_body_bytes;
@@ -119,47 +150,75 @@ impl Body {
         self.decoder.push(chunk, |bytes| sink.take(bytes))
     }
 
-    fn finish(
-        self,
-        media: MediaType,
-        expected: &Expected,
-        config: &config::Intake,
-    ) -> Result<Payload, Error> {
+    /// Checks the whole body; one in a file is durable then.
+    pub(super) fn finish(mut self, expected: &Expected) -> Reply {
         self.decoder.end()?;
-        let Sink { file, hash, length, keep_max, .. } = self.sink;
-        let sha256: [u8; 32] = hash.finalize().into();
-        if length == 0 {
-            return Err(Error::new(Code::BodyEmpty, "the body is empty"));
+        let Sink { hash, length, keep_max, .. } = &self.sink;
+        let (sha256, length) = (<[u8; 32]>::from(hash.clone().finalize()), *length);
+        check_expected(expected, length, sha256)?;
+        let payload = Payload { media_type: self.media, length, sha256, inline: false };
+        if length > *keep_max {
+            return Ok((payload, Content::Nowhere));
         }
-        if let Some(announced) = expected.length
-            && announced != length
-        {
-            let message = format!("{announced} bytes were announced, {length} came");
-            return Err(Error::new(Code::BodyLength, message));
+        self.inspect()?;
+        let inline = self.is_small();
+        if !inline {
+            self.sink.spill().map_err(|e| disk(&e))?;
         }
-        if expected.sha256.is_some_and(|announced| announced != sha256) {
-            return Err(Error::new(
-                Code::BodyDigest,
-                "the body does not have the announced digest",
-            ));
-        }
-        if length <= keep_max {
-            inspect(&file, media, config)?;
-            file.sync_data().map_err(|e| disk(&e))?;
-        }
-        Ok(Payload { media_type: media, length, sha256 })
+        let content = match self.sink.place {
+            Place::Memory(bytes, _, slot) => Content::Memory { bytes: bytes.into(), _slot: slot },
+            Place::File(file, draft) => {
+                file.sync_data().map_err(|e| disk(&e))?;
+                Content::File(draft)
+            }
+            Place::Nowhere => return Err(Error::internal("an upload has lost its file")),
+        };
+        Ok((Payload { inline, ..payload }, content))
     }
+
+    fn inspect(&self) -> Result<(), Error> {
+        match &self.sink.place {
+            Place::Memory(bytes, ..) => inspect(bytes.as_slice(), self.media, &self.config),
+            Place::File(file, _) => inspect(file, self.media, &self.config),
+            Place::Nowhere => Ok(()),
+        }
+    }
+}
+
+/// Holds a body against what its sender said of it.
+fn check_expected(expected: &Expected, length: u64, sha256: [u8; 32]) -> Result<(), Error> {
+    if length == 0 {
+        return Err(Error::new(Code::BodyEmpty, "the body is empty"));
+    }
+    if let Some(announced) = expected.length
+        && announced != length
+    {
+        let message = format!("{announced} bytes were announced, {length} came");
+        return Err(Error::new(Code::BodyLength, message));
+    }
+    if expected.sha256.is_some_and(|announced| announced != sha256) {
+        return Err(Error::new(Code::BodyDigest, "the body does not have the announced digest"));
+    }
+    Ok(())
 }
 
 /// Where decoded bytes go.
 struct Sink {
-    file: File,
+    place: Place,
     hash: Sha256,
     length: u64,
     max_body_bytes: u64,
     meter: Meter,
     /// What comes behind so many bytes is hashed alone.
     keep_max: u64,
+}
+
+enum Place {
+    /// While it is small; with what a file needs.
+    Memory(Vec<u8>, PathBuf, Slot),
+    File(File, Draft),
+    /// The file could not be made; the upload is refused.
+    Nowhere,
 }
 
 impl Sink {
@@ -173,18 +232,58 @@ impl Sink {
         if self.length > self.keep_max {
             return Ok(());
         }
-        self.file.write_all(bytes).map_err(|e| disk(&e))
+        self.write(bytes).map_err(|e| disk(&e))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if let Place::Memory(here, ..) = &mut self.place
+            && here.len() + bytes.len() <= SMALL_PAYLOAD_BYTES_MAX
+        {
+            here.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.spill()?;
+        match &mut self.place {
+            Place::File(file, _) => file.write_all(bytes),
+            Place::Memory(..) | Place::Nowhere => Err(std::io::Error::other("there is no file")),
+        }
+    }
+
+    /// Goes over to a file.
+    fn spill(&mut self) -> std::io::Result<()> {
+        match std::mem::replace(&mut self.place, Place::Nowhere) {
+            Place::Memory(bytes, path, slot) => {
+                let (draft, mut file) = Draft::create(path, slot)?;
+                file.write_all(&bytes)?;
+                self.place = Place::File(file, draft);
+            }
+            other => self.place = other,
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> Option<&Vec<u8>> {
+        if let Place::Memory(bytes, ..) = &self.place { Some(bytes) } else { None }
     }
 }
 
+/// Whether what a zip says of its text is within the bound; that of one which is refused anyway is.
+fn announces_little(zip: &[u8]) -> bool {
+    archive::inspect(zip).map_or(true, |entry| entry.inflated_length <= SMALL_TEXT_BYTES_MAX)
+}
+
 /// Holds the body against its media type.
-fn inspect(file: &File, media: MediaType, config: &config::Intake) -> Result<(), Error> {
+fn inspect<'a>(
+    body: impl Into<archive::Bytes<'a>>,
+    media: MediaType,
+    config: &config::Intake,
+) -> Result<(), Error> {
     let verdict = match media {
-        MediaType::Zip => archive::inspect(file).and_then(|entry| {
+        MediaType::Zip => archive::inspect(body).and_then(|entry| {
             entry.check_announced(config.max_inflated_bytes, config.max_ratio)?;
             Ok(())
         }),
-        MediaType::Text => archive::refuse_zip(file),
+        MediaType::Text => archive::refuse_zip(body),
     };
     verdict.map_err(|defect| match defect {
         Defect::Refused(error) => error,

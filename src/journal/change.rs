@@ -26,6 +26,16 @@ impl Change {
         if self.events.is_empty() || self.job.seq != seq {
             return Err(self.refuse(self.job.seq, "is not the newest of the change"));
         }
+        self.check_payload()
+    }
+
+    /// Checks that a new job whose payload is inline brings it, and nothing else brings one.
+    fn check_payload(&self) -> Result<(), Error> {
+        let described = &self.job.spec.payload;
+        let expected = (self.is_new() && described.inline).then_some(described.length);
+        if self.payload.as_ref().map(|payload| payload.len() as u64) != expected {
+            return Err(self.refuse(self.job.seq, "has another payload than it says"));
+        }
         Ok(())
     }
 

@@ -7,15 +7,17 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Change, Error, Journal, Memory, Sled};
 use crate::{
     config,
     domain::{
-        Event, EventKind, Job, JobId, Operation, StorageSet, Submitted, Tenant,
+        Event, EventKind, Job, JobId, Operation, Payload, StorageSet, Submitted, Tenant,
         testing::{event, first, legal, submitted},
     },
+    limits::SMALL_PAYLOAD_BYTES_MAX,
 };
 
 /// A journal, and how to close it and open it anew.
@@ -55,7 +57,22 @@ impl Bench {
 
 fn new(spec: Submitted) -> (Job, Change) {
     let (job, event) = first(spec);
-    (job.clone(), Change { job: Arc::new(job), events: vec![event] })
+    let payload = payload_of(&job);
+    (job.clone(), Change { job: Arc::new(job), events: vec![event], payload })
+}
+
+/// What the journal keeps of a job: a payload that is its own.
+fn payload_of(job: &Job) -> Option<Bytes> {
+    let Payload { inline, length, .. } = job.spec.payload;
+    let length = usize::try_from(length).unwrap();
+    let kept = inline && !job.is_terminal();
+    kept.then(|| job.spec.id.as_bytes().iter().copied().cycle().take(length).collect())
+}
+
+fn with_payload(order: u64, length: u64) -> Submitted {
+    let mut spec = submitted(order);
+    (spec.payload.length, spec.payload.inline) = (length, true);
+    spec
 }
 
 fn grown(job: &Job, kinds: impl IntoIterator<Item = EventKind>) -> (Job, Change) {
@@ -66,7 +83,7 @@ fn grown(job: &Job, kinds: impl IntoIterator<Item = EventKind>) -> (Job, Change)
         job = job.next(&event).unwrap();
         events.push(event);
     }
-    (job.clone(), Change { job: Arc::new(job), events })
+    (job.clone(), Change { job: Arc::new(job), events, payload: None })
 }
 
 fn with_request(order: u64, tenant: &str, request: &str) -> Submitted {
@@ -177,11 +194,14 @@ fn a_group_that_cannot_be_stored_leaves_nothing_behind() {
     let (good, good_change) = new(submitted(6));
     let gap = {
         let (job, change) = grown(&stored, [EventKind::DeQueued, EventKind::AttemptStarted]);
-        Change { job: Arc::new(job), events: change.events[1..].to_vec() }
+        Change { job: Arc::new(job), events: change.events[1..].to_vec(), payload: None }
     };
+    let (_, small_change) = new(with_payload(7, 20));
+    let (short, payload) = (Bytes::from_static(&[1; 19]), small_change.payload.clone());
+    let (_, file_change) = new(submitted(7));
     let bad: Vec<(&str, Vec<Change>)> = vec![
         ("an event is left out", vec![gap]),
-        ("no event", vec![Change { job: Arc::new(good.clone()), events: vec![] }]),
+        ("no event", vec![Change { job: Arc::new(good.clone()), events: vec![], payload: None }]),
         ("a job twice", vec![good_change.clone()]),
         ("an order that is not the last", vec![new(submitted(5)).1]),
         ("a key that is taken", vec![new(with_request(7, "t", "taken")).1]),
@@ -189,6 +209,9 @@ fn a_group_that_cannot_be_stored_leaves_nothing_behind() {
             "a key twice in the group",
             vec![new(with_request(7, "t", "k")).1, new(with_request(8, "t", "k")).1],
         ),
+        ("a payload that is missing", vec![Change { payload: None, ..small_change.clone() }]),
+        ("a payload of another length", vec![Change { payload: Some(short), ..small_change }]),
+        ("a payload that belongs in a file", vec![Change { payload, ..file_change }]),
         ("an unknown job", vec![grown(&new(submitted(9)).0, [EventKind::DeQueued]).1]),
     ];
     for bench in Bench::both() {
@@ -250,6 +273,7 @@ impl Model {
         for job in self.jobs.values() {
             let id = job.spec.id;
             assert_eq!(journal.job(id).unwrap().as_ref(), Some(job));
+            assert_eq!(journal.payload(job).unwrap(), payload_of(job));
             let events = &self.events[&id];
             let after = rng.usize(..=events.len());
             let read = journal.events(id, after as u64, usize::MAX).unwrap();
@@ -277,6 +301,8 @@ impl Model {
 }
 
 fn random_spec(order: u64, rng: &mut fastrand::Rng) -> Submitted {
+    let most = SMALL_PAYLOAD_BYTES_MAX as u64;
+    let small = with_payload(order, *rng.choice(&[1, 700, most]).unwrap());
     Submitted {
         tenant: Tenant::new(if rng.bool() { "a" } else { "ab" }).unwrap(),
         client: if rng.bool() { "c".to_owned() } else { String::new() },
@@ -284,7 +310,7 @@ fn random_spec(order: u64, rng: &mut fastrand::Rng) -> Submitted {
         storages: StorageSet::from_bits(rng.u32(..4)).unwrap(),
         validate_only: rng.u8(..5) == 0,
         request_id: rng.bool().then(|| format!("key-{order}")),
-        ..submitted(order)
+        ..if rng.bool() { small } else { submitted(order) }
     }
 }
 
@@ -298,6 +324,7 @@ fn group(changes: Vec<Change>, merged: bool) -> Vec<Change> {
         match group.iter_mut().find(|c| c.id() == change.id()) {
             Some(earlier) => {
                 earlier.job = change.job;
+                assert_eq!(change.payload, None);
                 earlier.events.extend(change.events);
             }
             None => group.push(change),

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{Change, Error, Journal};
 use crate::domain::{Event, Job, JobId, Tenant};
 
@@ -26,6 +28,7 @@ struct State {
 struct Account {
     job: Arc<Job>,
     events: Vec<Event>,
+    payload: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,12 +90,16 @@ impl State {
                 self.by_request.insert((spec.tenant.clone(), request.clone()), spec.id);
             }
         }
-        let account = self
-            .jobs
-            .entry(spec.id)
-            .or_insert_with(|| Account { job: change.job.clone(), events: Vec::new() });
+        let account = self.jobs.entry(spec.id).or_insert_with(|| Account {
+            job: change.job.clone(),
+            events: Vec::new(),
+            payload: change.payload.clone(),
+        });
         account.job = change.job.clone();
         account.events.extend_from_slice(&change.events);
+        if account.job.is_terminal() {
+            account.payload = None;
+        }
     }
 
     fn in_order(&self) -> impl DoubleEndedIterator<Item = (u64, &Job)> {
@@ -116,6 +123,10 @@ impl Journal for Memory {
 
     fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
         Ok(self.state().jobs.get(&id).map(|a| (*a.job).clone()))
+    }
+
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, Error> {
+        Ok(self.state().jobs.get(&job.spec.id).and_then(|account| account.payload.clone()))
     }
 
     fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, Error> {
@@ -156,6 +167,10 @@ impl Journal for Memory {
             if folded != *account.job {
                 return Err(damaged("it is not the fold of its events"));
             }
+            let kept = folded.spec.payload.inline && !folded.is_terminal();
+            if account.payload.is_some() != kept {
+                return Err(damaged("its payload is missing or one too many"));
+            }
         }
         Ok(state.jobs.len() as u64)
     }
@@ -170,7 +185,7 @@ mod tests {
     fn a_commit_that_was_told_to_fail_stores_nothing_and_nor_does_any_after_it() {
         let journal = Memory::default();
         let (job, event) = testing::first(testing::submitted(1));
-        let group = [Change { job: Arc::new(job), events: vec![event] }];
+        let group = [Change { job: Arc::new(job), events: vec![event], payload: None }];
         journal.fail_next_commit();
         for _ in 0..2 {
             assert!(matches!(journal.commit(&group), Err(Error::Storage(_))));
@@ -184,7 +199,9 @@ mod tests {
         let (job, event) = testing::first(testing::submitted(1));
         let mut other = job.clone();
         other.attempt = 3;
-        journal.commit(&[Change { job: Arc::new(other), events: vec![event] }]).unwrap();
+        journal
+            .commit(&[Change { job: Arc::new(other), events: vec![event], payload: None }])
+            .unwrap();
         let error = journal.verify().unwrap_err().to_string();
         assert!(error.contains(&job.spec.id.to_string()), "{error}");
     }

@@ -17,6 +17,8 @@ pub use sled::Sled;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::domain::{Event, IllegalTransition, Job, JobId, Tenant};
 
 /// What a journal can fail with.
@@ -52,6 +54,8 @@ pub struct Change {
     pub job: Arc<Job>,
     /// One or more events, in order, following what is stored.
     pub events: Vec<Event>,
+    /// The body of a new job whose payload is inline.
+    pub payload: Option<Bytes>,
 }
 
 /// A place for the events of jobs.
@@ -70,6 +74,12 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the journal cannot be read.
     fn job(&self, id: JobId) -> Result<Option<Job>, Error>;
+
+    /// The body of a job whose payload is inline, from its submit until it is terminal.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, Error>;
 
     /// At most `max` events of the job with a number above `after_seq`, in order.
     ///

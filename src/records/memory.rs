@@ -202,6 +202,10 @@ impl RecordStore for Store {
         Ok(())
     }
 
+    fn remembered(&self) -> Result<Vec<JobId>, Error> {
+        Ok(self.state().cursors.keys().copied().collect())
+    }
+
     fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
         let state = self.state();
         let mut counts = Vec::new();

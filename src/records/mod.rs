@@ -112,11 +112,19 @@ pub trait RecordStore: Send + Sync + 'static {
     /// When the store cannot be read.
     fn misses(&self, job: JobId) -> Result<Misses, Error>;
 
-    /// Forgets cursor and misses of a job whose report is final. What the job did stays.
+    /// Forgets cursor and misses of a job whose report is final. What the job did stays. That they are
+    /// gone need not be durable before the next batch is, so a crash may bring them back: see
+    /// [`RecordStore::remembered`].
     ///
     /// # Errors
     /// When the store cannot be written.
     fn forget(&self, job: JobId) -> Result<(), Error>;
+
+    /// The jobs that have a cursor or staged rows; one may be there twice.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn remembered(&self) -> Result<Vec<JobId>, Error>;
 
     /// Live records by tenant and storage, in that order; of one tenant where one is given. A
     /// tenant that never had a record is left out.

@@ -49,6 +49,21 @@ impl Hub {
         self.feeds().get(&id).cloned()
     }
 
+    fn publish(&self, committed: &Committed) {
+        let Some(first) = committed.events.first() else { return };
+        let id = committed.job.spec.id;
+        let feed = self.feed(id);
+        let states = states_after(feed.as_deref(), committed, first);
+        let is_new = feed.is_none();
+        let feed = feed.unwrap_or_else(|| Arc::new(Feed::new(Arc::clone(&committed.job))));
+        feed.publish(states);
+        if committed.job.is_terminal() {
+            self.feeds().remove(&id);
+        } else if is_new {
+            self.feeds().insert(id, feed);
+        }
+    }
+
     /// Whether no job has a feed.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
@@ -61,17 +76,9 @@ impl Hub {
 }
 
 impl Observer for Hub {
-    fn committed(&self, committed: &Committed) {
-        let Some(first) = committed.events.first() else { return };
-        let id = committed.job.spec.id;
-        let feed = self.feed(id);
-        let states = states_after(feed.as_deref(), committed, first);
-        let feed = feed.unwrap_or_else(|| Arc::new(Feed::new(Arc::clone(&committed.job))));
-        feed.publish(states);
-        if committed.job.is_terminal() {
-            self.feeds().remove(&id);
-        } else {
-            self.feeds().insert(id, feed);
+    fn committed(&self, group: &[Committed]) {
+        for committed in group {
+            self.publish(committed);
         }
     }
 }

@@ -74,7 +74,7 @@ impl Bench {
 }
 
 async fn submit(handle: &Handle, spec: Submitted) -> JobId {
-    match handle.submit(spec).await.unwrap() {
+    match handle.submit(spec, None).await.unwrap() {
         Submission::New(job) => job.spec.id,
         other => panic!("{other:?}"),
     }
@@ -464,7 +464,7 @@ impl Gate {
 }
 
 impl Observer for Gate {
-    fn committed(&self, _: &Committed) {
+    fn committed(&self, _: &[Committed]) {
         let mut shut = self.shut.lock().unwrap();
         while *shut {
             shut = self.moved.wait(shut).unwrap();

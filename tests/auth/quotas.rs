@@ -27,13 +27,13 @@ struct Open {
 }
 
 impl Open {
-    /// Begins an upload and waits until the daemon has taken it in.
+    /// Begins an upload and waits until the daemon has taken it in: it is too long to stay in memory.
     async fn begin(bench: &Bench, token: &str) -> Self {
         let spool = bench.daemon.dir.join("spool");
         let count = || std::fs::read_dir(&spool).unwrap().count();
         let before = count();
         let (end, body) = mpsc::channel(4);
-        end.send(Ok(Bytes::from(files::text(1, 0..2)))).await.unwrap();
+        end.send(Ok(Bytes::from(files::text(1, 0..15)))).await.unwrap();
         let request = bench.request(Method::POST, JOBS, token).header("content-type", "text/plain");
         let body = reqwest::Body::wrap_stream(ReceiverStream::new(body));
         let answer = tokio::spawn(request.body(body).send());

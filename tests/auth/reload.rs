@@ -72,8 +72,9 @@ async fn clients_come_and_go_and_what_is_on_its_way_goes_on() {
         .body(reqwest::Body::wrap_stream(ReceiverStream::new(body)))
         .send();
     let upload = tokio::spawn(upload);
-    let text = files::text(1, 0..5);
-    let (first, rest) = text.split_at(100);
+    // More than stays in memory.
+    let text = files::text(1, 0..30);
+    let (first, rest) = text.split_at(5_000);
     pieces.send(Ok(Bytes::copy_from_slice(first))).await.unwrap();
     let part = dir.join("data/spool");
     let deadline = Instant::now() + PATIENCE;

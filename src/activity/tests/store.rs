@@ -108,6 +108,10 @@ impl RecordStore for Store {
         self.inner.forget(job)
     }
 
+    fn remembered(&self) -> Result<Vec<JobId>, Error> {
+        self.inner.remembered()
+    }
+
     fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {
         self.inner.counts(tenant)
     }

@@ -73,7 +73,7 @@ impl Place {
         bytes: Vec<u8>,
     ) -> Task {
         let sha256 = Sha256::digest(&bytes).into();
-        let payload = Payload { media_type, length: bytes.len() as u64, sha256 };
+        let payload = Payload { media_type, length: bytes.len() as u64, sha256, inline: false };
         let spec = Submitted { operation, payload, ..testing::submitted(1) };
         let payload = self.dir.path().join(spec.id.to_string());
         std::fs::write(&payload, bytes).unwrap();
@@ -209,7 +209,7 @@ impl Task {
         let record = |kind| self.record(kind);
         run(&Step {
             job: &job,
-            payload: &self.payload,
+            payload: (&self.payload).into(),
             workspace: &place.workspace,
             store: &place.store,
             intake: &place.intake,

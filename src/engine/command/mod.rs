@@ -10,7 +10,7 @@ mod postpone;
 pub use cancel::Cancel;
 pub use checkpoint::Checkpoint;
 pub use claim::Claim;
-pub use complete::Complete;
+pub use complete::{Complete, Process};
 pub use postpone::{Backoff, Postpone};
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Bench {
     }
 
     fn tell(&self, job: &Job, events: Vec<Event>) {
-        self.scheduler.committed(&Committed { job: Arc::new(job.clone()), events });
+        self.scheduler.committed(&[Committed { job: Arc::new(job.clone()), events }]);
     }
 
     /// The job after one more event.
@@ -63,7 +63,7 @@ impl Bench {
     /// A turn, if there is one now.
     fn try_take(&self, class: Class) -> Option<Turn> {
         let small = (class == Class::Small).then_some(SMALL);
-        self.scheduler.state().take(small, Instant::now())
+        self.scheduler.state().take(small, Instant::now()).map(one)
     }
 
     fn take(&self) -> Turn {
@@ -83,6 +83,11 @@ impl Bench {
         let state = self.scheduler.state();
         assert!(state.lanes.is_empty() && state.ready.is_empty());
     }
+}
+
+fn one(work: Work) -> Turn {
+    let Work::One(turn) = work else { panic!("{work:?}") };
+    turn
 }
 
 fn spec(owner: &str, bytes: u64) -> crate::domain::Submitted {
@@ -189,7 +194,7 @@ fn a_job_that_waits_for_its_retry_gets_no_turn_before() {
     bench.assert_idle();
     let other = bench.submit("b");
     assert_eq!(bench.take().job, other.spec.id);
-    let turn = bench.scheduler.take(Class::Any).unwrap();
+    let turn = bench.scheduler.take(Class::Any).map(one).unwrap();
     assert_eq!(turn.job, job);
     assert!(clock::now_us() >= at_us);
     bench.scheduler.done(&turn, Done::Retry { at_us: in_ms(-1) });
@@ -340,7 +345,7 @@ fn workers_that_wait_are_woken() {
     let bench = Bench::new();
     let wait = |class| {
         let scheduler = Arc::clone(&bench.scheduler);
-        let waiting = thread::spawn(move || scheduler.take(class));
+        let waiting = thread::spawn(move || scheduler.take(class).map(one));
         thread::sleep(Duration::from_millis(30));
         waiting
     };
@@ -409,7 +414,7 @@ fn many_workers_keep_every_lane_in_order_and_lose_nothing() {
             let class = if worker == 0 { Class::Small } else { Class::Any };
             thread::spawn(move || {
                 let mut random = fastrand::Rng::with_seed(worker);
-                while let Some(turn) = bench.scheduler.take(class) {
+                while let Some(turn) = bench.scheduler.take(class).map(one) {
                     assert!(running.lock().unwrap().insert(turn.tenant.clone()));
                     thread::sleep(Duration::from_micros(random.u64(0..200)));
                     assert!(running.lock().unwrap().remove(&turn.tenant));
@@ -441,4 +446,127 @@ fn many_workers_keep_every_lane_in_order_and_lose_nothing() {
         worker.join().unwrap();
     }
     assert!(*orders.lock().unwrap() == submitted);
+}
+
+/// A new job whose payload is in the journal.
+fn small(bench: &Bench, owner: &str) -> JobId {
+    let mut spec = spec(owner, 10);
+    spec.payload.inline = true;
+    let (job, event) = first_of(spec);
+    bench.tell(&job, vec![event]);
+    job.spec.id
+}
+
+fn group(bench: &Bench) -> Vec<Turn> {
+    match bench.scheduler.state().take(None, Instant::now()) {
+        Some(Work::Group(turns)) => turns,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn jobs(turns: &[Turn]) -> Vec<JobId> {
+    turns.iter().map(|turn| turn.job).collect()
+}
+
+#[test]
+fn small_jobs_of_all_lanes_make_a_group_in_the_order_of_their_lanes() {
+    let bench = Bench::new();
+    let (a, b) = (small(&bench, "a"), small(&bench, "b"));
+    let later = small(&bench, "a");
+    let big = bench.submit("a").spec.id;
+    let behind = small(&bench, "a");
+    let turns = group(&bench);
+    assert_eq!(jobs(&turns), [a, later, b]);
+    bench.assert_idle();
+    let more = small(&bench, "b");
+    bench.assert_idle();
+    bench.scheduler.all_done(turns.iter().map(|turn| (turn, Done::Ended)));
+    let one = bench.take();
+    assert_eq!(one.job, big);
+    let turns = group(&bench);
+    assert_eq!(jobs(&turns), [more]);
+    bench.end(&one);
+    assert_eq!(jobs(&group(&bench)), [behind]);
+}
+
+#[test]
+fn a_group_has_its_bounds_and_leaves_the_rest_in_order() {
+    let bench = Bench::new();
+    let busy: Vec<_> = (0..=GROUP_LANE_JOBS_MAX).map(|_| small(&bench, "busy")).collect();
+    let others: Vec<_> = (0..GROUP_JOBS_MAX).map(|n| small(&bench, &format!("t{n}"))).collect();
+    let turns = group(&bench);
+    assert_eq!(turns.len(), GROUP_JOBS_MAX);
+    let (first, rest) = turns.split_at(GROUP_LANE_JOBS_MAX);
+    assert_eq!(jobs(first), busy[..GROUP_LANE_JOBS_MAX]);
+    let room = GROUP_JOBS_MAX - GROUP_LANE_JOBS_MAX;
+    assert_eq!(jobs(rest), others[..room]);
+    assert_eq!(jobs(&group(&bench)), others[room..]);
+    bench.scheduler.all_done(turns.iter().map(|turn| (turn, Done::Ended)));
+    assert_eq!(jobs(&group(&bench)), busy[GROUP_LANE_JOBS_MAX..]);
+}
+
+#[test]
+fn a_job_that_a_worker_had_runs_by_itself_and_before_those_behind_it() {
+    let bench = Bench::new();
+    let ids = [small(&bench, "a"), small(&bench, "a"), small(&bench, "a")];
+    let turns = group(&bench);
+    let done = [Done::Ended, Done::Retry { at_us: in_ms(-1) }, Done::Interrupted];
+    bench.scheduler.all_done(turns.iter().zip(done));
+    let new = small(&bench, "a");
+    for id in &ids[1..] {
+        let turn = bench.take();
+        assert_eq!(turn.job, *id);
+        bench.assert_idle();
+        bench.end(&turn);
+    }
+    let turns = group(&bench);
+    assert_eq!(jobs(&turns), [new]);
+    bench.end(&turns[0]);
+    bench.assert_empty();
+}
+
+#[test]
+fn each_job_of_a_group_is_told_of_its_own_cancel_and_all_of_a_drain() {
+    let bench = Bench::new();
+    let mut spec = spec("a", 10);
+    spec.payload.inline = true;
+    let (job, event) = first_of(spec);
+    small(&bench, "a");
+    bench.tell(&job, vec![event]);
+    let last = small(&bench, "a");
+    let turns = group(&bench);
+    bench.cancel(&running(&job));
+    let told: Vec<_> = turns.iter().map(|turn| turn.stop.reason()).collect();
+    assert_eq!(told, [None, Some(StopReason::Cancel), None]);
+    assert_eq!(turns[2].job, last);
+    bench.scheduler.drain();
+    assert!(turns.iter().all(|turn| turn.stop.reason() == Some(StopReason::Drain)));
+}
+
+#[test]
+fn a_job_of_an_earlier_process_joins_a_group_only_where_no_worker_had_it() {
+    let bench = Bench::new();
+    let new = |owner| {
+        let mut spec = spec(owner, 10);
+        spec.payload.inline = true;
+        first_of(spec).0
+    };
+    let (had, fresh) = (running(&new("a")), new("b"));
+    bench.scheduler.seed(&had);
+    bench.scheduler.seed(&fresh);
+    assert_eq!(bench.take().job, had.spec.id);
+    assert_eq!(jobs(&group(&bench)), [fresh.spec.id]);
+}
+
+#[test]
+fn a_worker_for_small_jobs_takes_groups_and_one_submit_wakes_one_worker() {
+    let bench = Bench::new();
+    let scheduler = Arc::clone(&bench.scheduler);
+    let waiting = thread::spawn(move || scheduler.take(Class::Small));
+    thread::sleep(Duration::from_millis(30));
+    let id = small(&bench, "a");
+    match waiting.join().unwrap() {
+        Some(Work::Group(turns)) => assert_eq!(jobs(&turns), [id]),
+        other => panic!("{other:?}"),
+    }
 }

@@ -58,7 +58,6 @@ async fn a_job_in_the_queue_ends_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_in_validation_ends_with_nothing_counted() {
     let bench = Bench::new();
-    let (gate, mut hook) = Gate::new();
     // At its first row, and when there are checkpoints and errors already.
     for at in [0, 20] {
         let (gate, mut hook) = Gate::new();
@@ -78,20 +77,23 @@ async fn a_job_in_validation_ends_with_nothing_counted() {
         assert!(!bench.dir.path().join(format!("reports/{id}.tsv")).exists());
         assert_eq!(bench.count(id, |kind| matches!(kind, EventKind::CancelRequested)), 1);
     }
-    // At its last row, after the last look at the flag.
-    bench.store.on_key(move |n| {
-        if n == 0 {
-            hook();
-        }
-    });
-    let id = bench.submit(Operation::Create, &text(0..1)).await;
-    gate.arrived().await;
-    assert!(bench.cancel(id).await);
-    gate.open();
-    let job = bench.wait_end(id).await;
-    check(&bench, &job).await;
-    assert_eq!(job.applied, not_applied(1));
-    assert_eq!(bench.live(), [0, 0]);
+    // At its last row, after the last look at the flag; a small job is looked at once more.
+    for (rows, applied) in [(20, not_applied(20)), (1, Applied::default())] {
+        let (gate, mut hook) = Gate::new();
+        bench.store.on_key(move |n| {
+            if n == rows - 1 {
+                hook();
+            }
+        });
+        let id = bench.submit(Operation::Create, &text(0..rows)).await;
+        gate.arrived().await;
+        assert!(bench.cancel(id).await);
+        gate.open();
+        let job = bench.wait_end(id).await;
+        check(&bench, &job).await;
+        assert_eq!(job.applied, applied);
+        assert_eq!(bench.live(), [0, 0]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+
 use crate::{
     domain::{Applied, Event, Job, JobId, Storage, Tenant},
     journal::{Change, Error as JournalError, Journal, Memory},
@@ -70,6 +72,10 @@ impl Journal for Mortal {
         self.memory.job(id)
     }
 
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, JournalError> {
+        self.memory.payload(job)
+    }
+
     fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, JournalError> {
         self.memory.events(id, after_seq, max)
     }
@@ -111,6 +117,7 @@ pub(super) struct Hooked {
     on_cursor: Hook<()>,
     on_apply: Hook<Result<(), Error>>,
     on_misses: Hook<()>,
+    deadly: Mutex<Option<Vec<u8>>>,
 }
 
 impl Hooked {
@@ -132,6 +139,11 @@ impl Hooked {
     /// Before finishing reads what was without effect.
     pub(super) fn on_misses(&self, hook: impl FnMut(u64) + Send + 'static) {
         *self.on_misses.lock().unwrap() = Some((0, Box::new(hook)));
+    }
+
+    /// Panics when it is asked for that key, also in later processes.
+    pub(super) fn panic_at(&self, vax_event_id: &[u8]) {
+        *self.deadly.lock().unwrap() = Some(vax_event_id.to_vec());
     }
 
     pub(super) fn unhook(&self) {
@@ -157,6 +169,8 @@ pub(super) fn transient() -> Error {
 impl RecordStore for Hooked {
     fn key(&self, vax_event_id: &[u8]) -> KeyHash {
         call(&self.on_key);
+        let deadly = self.deadly.lock().unwrap().clone();
+        assert_ne!(deadly.as_deref(), Some(vax_event_id), "a key that is deadly");
         self.memory.key(vax_event_id)
     }
 
@@ -181,6 +195,10 @@ impl RecordStore for Hooked {
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
         self.memory.forget(job)
+    }
+
+    fn remembered(&self) -> Result<Vec<JobId>, Error> {
+        self.memory.remembered()
     }
 
     fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {

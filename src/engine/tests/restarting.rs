@@ -104,6 +104,7 @@ fn leave(bench: &Bench, operation: Operation, file: &[u8], kinds: Vec<EventKind>
         media_type: MediaType::Text,
         length: file.len() as u64,
         sha256: Sha256::digest(file).into(),
+        inline: false,
     };
     let order = bench.journal.last_order().unwrap() + 1;
     let spec = Submitted { operation, payload, ..submitted(order) };
@@ -118,7 +119,11 @@ fn leave(bench: &Bench, operation: Operation, file: &[u8], kinds: Vec<EventKind>
         newest = newest.next(&event).unwrap();
         events.push(event);
     }
-    bench.journal.memory.commit(&[Change { job: Arc::new(newest), events }]).unwrap();
+    bench
+        .journal
+        .memory
+        .commit(&[Change { job: Arc::new(newest), events, payload: None }])
+        .unwrap();
     id
 }
 

@@ -51,8 +51,8 @@ pub(super) enum Defect {
 }
 
 /// The one entry of a zip. Reads the directory and the headers, not the data, in bounded memory.
-pub(super) fn inspect(file: &File) -> Result<Entry, Defect> {
-    let source = Source::new(file)?;
+pub(super) fn inspect<'a>(zip: impl Into<Bytes<'a>>) -> Result<Entry, Defect> {
+    let source = Source::new(zip.into())?;
     let directory = end::find(&source)?;
     match directory.entries {
         0 => return Err(refuse(Code::ZipEmpty, "the zip holds no entry")),
@@ -76,8 +76,8 @@ pub(super) fn inspect(file: &File) -> Result<Entry, Defect> {
 }
 
 /// Refuses a zip that was sent as text.
-pub(super) fn refuse_zip(file: &File) -> Result<(), Defect> {
-    let source = Source::new(file)?;
+pub(super) fn refuse_zip<'a>(text: impl Into<Bytes<'a>>) -> Result<(), Defect> {
+    let source = Source::new(text.into())?;
     let start = source.read(0, source.length.min(4))?;
     if matches!(start.as_slice(), b"PK\x03\x04" | b"PK\x05\x06") {
         return Err(refuse(
@@ -186,15 +186,40 @@ fn malformed(message: &str) -> Defect {
     refuse(Code::ZipMalformed, message)
 }
 
-/// The file under inspection.
+/// A body under inspection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bytes<'a> {
+    /// On disk.
+    File(&'a File),
+    /// In memory.
+    Memory(&'a [u8]),
+}
+
+impl<'a> From<&'a File> for Bytes<'a> {
+    fn from(file: &'a File) -> Self {
+        Self::File(file)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Bytes<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Memory(bytes)
+    }
+}
+
+/// It and its length.
 struct Source<'a> {
-    file: &'a File,
+    bytes: Bytes<'a>,
     length: u64,
 }
 
 impl<'a> Source<'a> {
-    fn new(file: &'a File) -> io::Result<Self> {
-        Ok(Self { file, length: file.metadata()?.len() })
+    fn new(bytes: Bytes<'a>) -> io::Result<Self> {
+        let length = match bytes {
+            Bytes::File(file) => file.metadata()?.len(),
+            Bytes::Memory(bytes) => bytes.len() as u64,
+        };
+        Ok(Self { bytes, length })
     }
 
     /// These bytes. Callers ask for no more than a tail or a header.
@@ -203,8 +228,16 @@ impl<'a> Source<'a> {
             return Err(malformed("a part of the zip lies outside of it"));
         }
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
+        let mut part = vec![0; length];
+        match self.bytes {
+            Bytes::File(file) => file.read_exact_at(&mut part, offset)?,
+            Bytes::Memory(bytes) => {
+                let offset = usize::try_from(offset).map_err(io::Error::other)?;
+                let from = bytes.get(offset..).unwrap_or_default();
+                let from = from.get(..length).ok_or_else(|| malformed("the zip is cut short"))?;
+                part.copy_from_slice(from);
+            }
+        }
+        Ok(part)
     }
 }

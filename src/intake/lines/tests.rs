@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use std::io::Write;
 
 use proptest::prelude::*;
@@ -235,7 +237,7 @@ fn a_payload_that_is_not_the_zip_it_was_is_damaged() {
 fn a_payload_that_is_gone_is_an_io_failure() {
     let directory = tempfile::tempdir().unwrap();
     let result = Lines::open(&directory.path().join("none"), MediaType::Text, None);
-    assert_eq!(result.unwrap_err().code, Code::JobIo);
+    assert_eq!(result.err().unwrap().code, Code::JobIo);
     let result = read_directory(directory.path());
     assert_fails(Code::JobIo, "could not be read", result);
 }
@@ -313,7 +315,7 @@ fn a_probe_reads_what_announces_over_20_times_its_size_and_nothing_else() {
     lying.central.crc32 ^= 1;
     let data = lying.data.len();
     let probe = |sample: &Sample, media, go_on: bool| {
-        super::super::reader::probe(payload(&sample.build()).path(), media, LIMITS, || go_on)
+        super::super::reader::probe(payload(&sample.build()).path().into(), media, LIMITS, || go_on)
     };
     assert!(data * 21 < dense.len());
     assert_eq!(probe(&lying, MediaType::Zip, true).unwrap_err().code, Code::FileDamaged);

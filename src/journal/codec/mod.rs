@@ -91,6 +91,32 @@ fn open_job(id: JobId, bytes: &[u8]) -> Result<StoredJob, Fault> {
     Ok(StoredJob { job, head })
 }
 
+/// The entry of a job that is not terminal: its id and, where the journal keeps it, its payload in an
+/// envelope.
+pub(super) fn encode_unfinished(id: JobId, payload: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+    let mut bytes = id.as_bytes().to_vec();
+    if let Some(payload) = payload {
+        bytes.extend(envelope::seal(&[payload]));
+    }
+    bounded(bytes, || payload_name(id))
+}
+
+/// The job that such an entry names, and the rest of it.
+pub(super) fn split_unfinished(bytes: &[u8]) -> Result<(JobId, &[u8]), Error> {
+    let (id, rest) = bytes
+        .split_first_chunk()
+        .ok_or_else(|| Error::Damaged(format!("a job id has {} bytes", bytes.len())))?;
+    Ok((JobId::from_bytes(*id), rest))
+}
+
+/// The payload in the rest of an entry, where it holds one.
+pub(super) fn decode_payload(id: JobId, rest: &[u8]) -> Result<Option<&[u8]>, Error> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    envelope::open(rest).map(Some).map_err(|fault| fault.of(&payload_name(id)))
+}
+
 /// Three numbers of the whole journal in an envelope of their own.
 pub(super) fn encode_counters(numbers: [u64; 3]) -> Vec<u8> {
     let [a, b, c] = numbers.map(u64::to_be_bytes);
@@ -123,6 +149,10 @@ fn bounded(bytes: Vec<u8>, name: impl Fn() -> String) -> Result<Vec<u8>, Error> 
 
 fn event_name(id: JobId, seq: u64) -> String {
     format!("event {seq} of job {id}")
+}
+
+fn payload_name(id: JobId) -> String {
+    format!("the payload of job {id}")
 }
 
 fn job_name(id: JobId) -> String {

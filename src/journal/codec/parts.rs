@@ -33,6 +33,7 @@ pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
         content_sha256: spec.payload.sha256.to_vec(),
         order: spec.order,
         rules: Some(rules_to_proto(&spec.rules)),
+        inline: spec.payload.inline,
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn submitted_from_proto(
             },
             length: message.content_length,
             sha256,
+            inline: message.inline,
         },
         order: message.order,
         rules: rules_from_proto(message.rules.ok_or("its rules are missing")?)?,

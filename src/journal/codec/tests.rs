@@ -42,10 +42,12 @@ fn rules() -> impl Strategy<Value = Rules> {
 
 fn payload() -> impl Strategy<Value = Payload> {
     let media_type = prop::sample::select(vec![MediaType::Zip, MediaType::Text]);
-    (media_type, any::<u64>(), any::<[u8; 32]>()).prop_map(|(media_type, length, sha256)| Payload {
+    let all = (media_type, any::<u64>(), any::<[u8; 32]>(), any::<bool>());
+    all.prop_map(|(media_type, length, sha256, inline)| Payload {
         media_type,
         length,
         sha256,
+        inline,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     super::{Change, Error, Journal},
     Committed, Decision, Submission,
@@ -61,7 +63,11 @@ impl<'a> Group<'a> {
     }
 
     /// Stages a new job, or finds the one that its idempotency key made.
-    pub(super) fn submit(&mut self, mut spec: Submitted) -> Result<Submission, Error> {
+    pub(super) fn submit(
+        &mut self,
+        mut spec: Submitted,
+        payload: Option<Bytes>,
+    ) -> Result<Submission, Error> {
         if let Some(job) = self.find_request(&spec)? {
             let same = is_same_upload(&job.spec, &spec);
             return Ok(if same { Submission::Existing(job) } else { Submission::Conflict(job) });
@@ -80,7 +86,7 @@ impl<'a> Group<'a> {
         if let Some(request) = request {
             self.requests.insert(request, id);
         }
-        Ok(Submission::New(self.stage(job, vec![event]).job))
+        Ok(Submission::New(self.stage(job, vec![event], payload).job))
     }
 
     /// Stages what the decision wants, all of it or nothing.
@@ -98,10 +104,10 @@ impl<'a> Group<'a> {
             job = job.next(&event)?;
             events.push(event);
         }
-        Ok(self.stage(job, events))
+        Ok(self.stage(job, events, None))
     }
 
-    fn stage(&mut self, job: Job, events: Vec<Event>) -> Committed {
+    fn stage(&mut self, job: Job, events: Vec<Event>, payload: Option<Bytes>) -> Committed {
         let job = Arc::new(job);
         let committed = Committed { job: Arc::clone(&job), events: events.clone() };
         let place = self.places.get(&job.spec.id).and_then(|place| self.changes.get_mut(*place));
@@ -110,7 +116,7 @@ impl<'a> Group<'a> {
             change.events.extend(events);
         } else {
             self.places.insert(job.spec.id, self.changes.len());
-            self.changes.push(Change { job, events });
+            self.changes.push(Change { job, events, payload });
         }
         self.published.push(committed.clone());
         committed

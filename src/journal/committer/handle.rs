@@ -5,6 +5,7 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{Event, Job, JobId, Submitted, Tenant},
-    limits::REQUEST_ID_CHARS_MAX,
+    limits::{REQUEST_ID_CHARS_MAX, SMALL_PAYLOAD_BYTES_MAX},
     poison::Poison,
 };
 
@@ -46,20 +47,27 @@ impl Handle {
     }
 
     /// Makes a job, or finds the one that the same idempotency key made for the tenant. The committer
-    /// gives `spec.order` and the time. Once queued it is carried out, also where the caller goes away.
+    /// gives `spec.order` and the time. `payload` is the body where `spec.payload` is inline. Once queued
+    /// it is carried out, also where the caller goes away.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] after a failure; [`Error::Storage`] after [`Handle::close`], or where the
-    /// idempotency key is empty or longer than `limits::REQUEST_ID_CHARS_MAX`.
-    pub async fn submit(&self, spec: Submitted) -> Result<Submission, Error> {
+    /// [`Error::Poisoned`] after a failure; [`Error::Storage`] after [`Handle::close`], where the
+    /// idempotency key is empty or longer than `limits::REQUEST_ID_CHARS_MAX`, or where the payload is
+    /// longer than `limits::SMALL_PAYLOAD_BYTES_MAX` or not there as `spec` says.
+    pub async fn submit(
+        &self,
+        spec: Submitted,
+        payload: Option<Bytes>,
+    ) -> Result<Submission, Error> {
         if let Some(request_id) = &spec.request_id
             && (request_id.is_empty() || request_id.len() > REQUEST_ID_CHARS_MAX)
         {
             let length = request_id.len();
             return Err(Error::Storage(format!("an idempotency key of {length} bytes")));
         }
+        check_payload(&spec, payload.as_deref())?;
         let (answer, waiting) = oneshot::channel();
-        self.send(Command::Submit { spec: Box::new(spec), answer }).await?;
+        self.send(Command::Submit { spec: Box::new(spec), payload, answer }).await?;
         self.wait(waiting).await
     }
 
@@ -86,6 +94,32 @@ impl Handle {
         let command = Command::Record { id, decision, answer };
         self.inner.sender.blocking_send(command).map_err(|_| self.closed())?;
         waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
+    }
+
+    /// [`Handle::record_blocking`] for several jobs, whose events are committed together. An answer for
+    /// each, in order.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failure, [`Error::Storage`] after [`Handle::close`]; those of a
+    /// decision stand in its answer.
+    pub fn record_all_blocking(
+        &self,
+        decisions: Vec<(JobId, Decision)>,
+    ) -> Result<Vec<Result<Committed, Error>>, Error> {
+        let (answer, waiting) = oneshot::channel();
+        self.check_open()?;
+        let command = Command::RecordAll { decisions, answer };
+        self.inner.sender.blocking_send(command).map_err(|_| self.closed())?;
+        waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
+    }
+
+    /// The body of a job that is not terminal and whose payload is inline. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where it is not there, or when the journal cannot be read.
+    pub fn payload_blocking(&self, job: &Job) -> Result<Bytes, Error> {
+        let missing = || Error::Damaged(format!("the payload of job {} is missing", job.spec.id));
+        self.inner.journal.payload(job)?.ok_or_else(missing)
     }
 
     /// The newest committed state of a job that is not terminal, from memory.
@@ -220,4 +254,15 @@ impl Handle {
         }
         Error::Storage("the journal is closed".to_owned())
     }
+}
+
+/// Refuses what the journal would have to stop at.
+fn check_payload(spec: &Submitted, payload: Option<&[u8]>) -> Result<(), Error> {
+    let expected = spec.payload.inline.then_some(spec.payload.length);
+    let length = payload.map(|payload| payload.len() as u64);
+    if length != expected || length > Some(SMALL_PAYLOAD_BYTES_MAX as u64) {
+        let text = format!("a payload of {length:?} bytes beside the journal's {expected:?}");
+        return Err(Error::Storage(text));
+    }
+    Ok(())
 }

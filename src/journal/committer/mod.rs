@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Error, Journal};
@@ -50,8 +51,9 @@ pub struct Committed {
 /// Told of every commit, in order, on the committer's thread, after it is durable and before the
 /// caller has its answer. Must be quick; a panic stops the process.
 pub trait Observer: Send + Sync {
-    /// New events are durable; there is at least one.
-    fn committed(&self, committed: &Committed);
+    /// All that was committed together, in order; each has new events, and a job may be there more
+    /// than once.
+    fn committed(&self, group: &[Committed]);
 }
 
 /// What became of a submit.
@@ -124,6 +126,7 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 enum Command {
     Submit {
         spec: Box<Submitted>,
+        payload: Option<Bytes>,
         answer: Answer<Submission>,
     },
     Record {
@@ -131,6 +134,21 @@ enum Command {
         decision: Decision,
         answer: Answer<Committed>,
     },
+    RecordAll {
+        decisions: Vec<(JobId, Decision)>,
+        answer: Answer<Vec<Result<Committed, Error>>>,
+    },
     /// Takes no more; what is queued is still done.
     Close,
+}
+
+impl Command {
+    /// How many jobs it is about.
+    fn jobs(&self) -> usize {
+        match self {
+            Self::Submit { .. } | Self::Record { .. } => 1,
+            Self::RecordAll { decisions, .. } => decisions.len(),
+            Self::Close => 0,
+        }
+    }
 }

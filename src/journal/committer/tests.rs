@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{super::Memory, *};
 use crate::{
     domain::{
@@ -85,6 +87,10 @@ impl Journal for Gated {
         self.memory.last_order()
     }
 
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, Error> {
+        self.memory.payload(job)
+    }
+
     fn verify(&self) -> Result<u64, Error> {
         self.memory.verify()
     }
@@ -97,10 +103,12 @@ struct Ear {
 }
 
 impl Observer for Ear {
-    fn committed(&self, committed: &Committed) {
-        assert!(!committed.events.is_empty());
-        let job = &committed.job;
-        self.heard.lock().unwrap().push((job.spec.id, job.seq, job.status()));
+    fn committed(&self, group: &[Committed]) {
+        assert!(!group.is_empty());
+        for Committed { job, events } in group {
+            assert!(!events.is_empty());
+            self.heard.lock().unwrap().push((job.spec.id, job.seq, job.status()));
+        }
     }
 }
 
@@ -125,7 +133,7 @@ impl Bench {
     }
 
     async fn submit(&self) -> Arc<Job> {
-        match self.handle.submit(submitted(0)).await.unwrap() {
+        match self.handle.submit(submitted(0), None).await.unwrap() {
             Submission::New(job) => job,
             other => panic!("{other:?}"),
         }
@@ -215,7 +223,7 @@ fn call_submit(
     spec: Submitted,
 ) -> impl Future<Output = Result<Submission, Error>> + Send + 'static {
     let handle = bench.handle.clone();
-    async move { handle.submit(spec).await }
+    async move { handle.submit(spec, None).await }
 }
 
 fn call_record(
@@ -254,11 +262,13 @@ async fn the_observer_knows_before_the_caller() {
 async fn the_same_key_gives_the_same_job_and_another_upload_a_conflict() {
     let bench = Bench::new();
     let made = keyed("key");
-    let Submission::New(job) = bench.handle.submit(made.clone()).await.unwrap() else { panic!() };
+    let Submission::New(job) = bench.handle.submit(made.clone(), None).await.unwrap() else {
+        panic!()
+    };
     let repeat = |change: fn(&mut Submitted)| {
         let mut spec = Submitted { id: JobId::generate(), ..made.clone() };
         change(&mut spec);
-        bench.handle.submit(spec)
+        bench.handle.submit(spec, None)
     };
     let Submission::Existing(again) = repeat(|_| {}).await.unwrap() else { panic!() };
     assert_eq!(again, job);
@@ -282,12 +292,14 @@ async fn the_same_key_gives_the_same_job_and_another_upload_a_conflict() {
 async fn a_repeat_answers_with_the_jobs_present_state_also_when_it_has_ended() {
     let bench = Bench::new();
     let made = keyed("key");
-    bench.handle.submit(made.clone()).await.unwrap();
+    bench.handle.submit(made.clone(), None).await.unwrap();
     let ended = bench.handle.record(made.id, cancelled()).await.unwrap().job;
     assert!(ended.is_terminal());
     assert_eq!(bench.handle.live(made.id), None);
     let repeat = Submitted { id: JobId::generate(), ..made };
-    let Submission::Existing(job) = bench.handle.submit(repeat).await.unwrap() else { panic!() };
+    let Submission::Existing(job) = bench.handle.submit(repeat, None).await.unwrap() else {
+        panic!()
+    };
     assert_eq!(job, ended);
 }
 
@@ -350,8 +362,9 @@ async fn an_illegal_decision_is_refused_alone_and_whole() {
 async fn a_used_job_id_is_refused() {
     let bench = Bench::new();
     let job = bench.submit().await;
-    let again =
-        bench.handle.submit(Submitted { payload: job.spec.payload.clone(), ..job.spec.clone() });
+    let again = bench
+        .handle
+        .submit(Submitted { payload: job.spec.payload.clone(), ..job.spec.clone() }, None);
     assert!(matches!(again.await, Err(Error::Illegal(_))));
     assert!(!bench.poison.is_tripped());
 }
@@ -371,7 +384,7 @@ async fn a_failed_commit_poisons_for_ever_and_tells_nobody_else() {
     let bench = Bench::new();
     let job = bench.submit().await;
     bench.journal.memory.fail_next_commit();
-    assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
+    assert!(matches!(bench.handle.submit(submitted(0), None).await, Err(Error::Poisoned)));
     assert!(bench.poison.reason().unwrap().contains("the commit failed"));
     assert_eq!(bench.heard().len(), 1);
     assert_eq!(bench.handle.unfinished(), from_ref(&job));
@@ -404,9 +417,9 @@ async fn everyone_who_waits_behind_a_failed_commit_is_told() {
 async fn a_panic_in_the_journal_poisons() {
     let bench = Bench::new();
     bench.journal.panics.store(true, Ordering::SeqCst);
-    assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
+    assert!(matches!(bench.handle.submit(submitted(0), None).await, Err(Error::Poisoned)));
     assert_eq!(bench.poison.tripped().await, "the committer panicked");
-    assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
+    assert!(matches!(bench.handle.submit(submitted(0), None).await, Err(Error::Poisoned)));
 }
 
 #[tokio::test]
@@ -414,7 +427,7 @@ async fn a_commit_that_hangs_poisons_and_is_not_acknowledged_when_it_comes_back(
     let stall = Duration::from_millis(50);
     let bench = Bench::with(Settings { now_us: clock::now_us, stall });
     bench.journal.set_shut(true);
-    assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
+    assert!(matches!(bench.handle.submit(submitted(0), None).await, Err(Error::Poisoned)));
     assert_eq!(bench.poison.reason().unwrap(), "a commit took more than 50 ms");
     bench.journal.set_shut(false);
     assert!(matches!(bench.handle.close().await, Err(Error::Poisoned)));
@@ -427,7 +440,7 @@ async fn a_commit_that_hangs_poisons_and_is_not_acknowledged_when_it_comes_back(
 async fn another_part_that_poisons_stops_the_committer() {
     let bench = Bench::new();
     bench.poison.trip("the record store failed");
-    assert!(matches!(bench.handle.submit(submitted(0)).await, Err(Error::Poisoned)));
+    assert!(matches!(bench.handle.submit(submitted(0), None).await, Err(Error::Poisoned)));
     assert!(bench.journal.group_sizes().is_empty());
 }
 
@@ -487,7 +500,7 @@ async fn an_idempotency_key_has_its_limit() {
     for (length, taken) in
         [(REQUEST_ID_CHARS_MAX, true), (REQUEST_ID_CHARS_MAX + 1, false), (0, false)]
     {
-        let answer = bench.handle.submit(keyed(&"k".repeat(length))).await;
+        let answer = bench.handle.submit(keyed(&"k".repeat(length)), None).await;
         assert_eq!(answer.is_ok(), taken, "{length}");
     }
     assert!(!bench.poison.is_tripped());
@@ -508,7 +521,7 @@ async fn closing_finishes_what_is_queued_and_refuses_the_rest() {
     for task in tasks {
         task.await.unwrap().unwrap();
     }
-    let late = bench.handle.submit(submitted(0)).await;
+    let late = bench.handle.submit(submitted(0), None).await;
     assert!(matches!(late, Err(Error::Storage(why)) if why == "the journal is closed"));
     assert_eq!(bench.handle.unfinished().len(), 3);
     assert!(bench.handle.job(bench.handle.unfinished()[0].spec.id).await.unwrap().is_some());
@@ -525,7 +538,7 @@ async fn a_start_goes_on_where_the_journal_stands() {
     assert_eq!(handle.unfinished(), [jobs[0].clone(), jobs[2].clone()]);
     assert_eq!(handle.job(ended.spec.id).await.unwrap(), Some(ended.clone()));
     assert_eq!(handle.job(JobId::generate()).await.unwrap(), None);
-    let Submission::New(job) = handle.submit(submitted(0)).await.unwrap() else { panic!() };
+    let Submission::New(job) = handle.submit(submitted(0), None).await.unwrap() else { panic!() };
     assert_eq!(job.spec.order, 4);
     let listed = handle.list(&Tenant::local(), None, 10).await.unwrap();
     assert_eq!(listed, [job, jobs[2].clone(), ended, jobs[0].clone()]);
@@ -541,10 +554,10 @@ async fn readers_see_only_what_is_published() {
     let kind = EventKind::DeQueued;
     let event = crate::domain::testing::event(&job, kind);
     let ahead = (*job).clone().next(&event).unwrap();
-    memory.commit(&[Change { job: Arc::new(ahead), events: vec![event] }]).unwrap();
+    memory.commit(&[Change { job: Arc::new(ahead), events: vec![event], payload: None }]).unwrap();
     let (new, event) = crate::domain::testing::first(submitted(2));
     let new_id = new.spec.id;
-    memory.commit(&[Change { job: Arc::new(new), events: vec![event] }]).unwrap();
+    memory.commit(&[Change { job: Arc::new(new), events: vec![event], payload: None }]).unwrap();
     let handle = &bench.handle;
     assert_eq!(handle.job(id).await.unwrap(), Some(job.clone()));
     assert_eq!(handle.events(id, 0, 10).await.unwrap().len(), 1);
@@ -561,7 +574,9 @@ async fn many_callers_at_once_get_an_account_without_gaps() {
     for _ in 0..40 {
         let handle = bench.handle.clone();
         tasks.push(tokio::spawn(async move {
-            let Submission::New(job) = handle.submit(submitted(0)).await.unwrap() else { panic!() };
+            let Submission::New(job) = handle.submit(submitted(0), None).await.unwrap() else {
+                panic!()
+            };
             let id = job.spec.id;
             for kind in [EventKind::DeQueued, EventKind::ValidationStarted] {
                 handle.record(id, all(vec![kind])).await.unwrap();

@@ -33,6 +33,7 @@ pub(super) struct Worker {
 enum Reply {
     Submit(Answer<Submission>, Result<Submission, Error>),
     Record(Answer<Committed>, Result<Committed, Error>),
+    RecordAll(Answer<Vec<Result<Committed, Error>>>, Vec<Result<Committed, Error>>),
 }
 
 impl Reply {
@@ -41,13 +42,24 @@ impl Reply {
         match self {
             Self::Submit(answer, result) => drop(answer.send(result)),
             Self::Record(answer, result) => drop(answer.send(result)),
+            Self::RecordAll(answer, results) => drop(answer.send(Ok(results))),
         }
     }
 
-    fn poisoned(self) -> Self {
+    fn poisoned(self) {
         match self {
-            Self::Submit(answer, _) => Self::Submit(answer, Err(Error::Poisoned)),
-            Self::Record(answer, _) => Self::Record(answer, Err(Error::Poisoned)),
+            Self::Submit(answer, _) => drop(answer.send(Err(Error::Poisoned))),
+            Self::Record(answer, _) => drop(answer.send(Err(Error::Poisoned))),
+            Self::RecordAll(answer, _) => drop(answer.send(Err(Error::Poisoned))),
+        }
+    }
+
+    /// An error that is the journal's and not the command's own.
+    fn failure(&self) -> Option<Error> {
+        match self {
+            Self::Submit(_, result) => failure(result),
+            Self::Record(_, result) => failure(result),
+            Self::RecordAll(_, results) => results.iter().find_map(failure),
         }
     }
 }
@@ -75,7 +87,7 @@ impl Worker {
         let mut group = Group::new(&*self.journal, &self.live, (self.now_us)(), self.last_order);
         let replies: Vec<_> = commands.into_iter().filter_map(|c| decide(&mut group, c)).collect();
         let staged = group.finish();
-        let failure = find_failure(&replies);
+        let failure = replies.iter().find_map(Reply::failure);
         match failure.map_or_else(|| self.commit(&staged), Err) {
             Ok(()) => {
                 self.publish(&staged);
@@ -83,7 +95,7 @@ impl Worker {
             }
             Err(error) => {
                 self.poison.trip(error.to_string());
-                replies.into_iter().map(Reply::poisoned).for_each(Reply::send);
+                replies.into_iter().for_each(Reply::poisoned);
             }
         }
     }
@@ -109,10 +121,11 @@ impl Worker {
             live.publish(&change.job);
         }
         drop(live);
-        for committed in &staged.published {
-            for observer in &self.observers {
-                observer.committed(committed);
-            }
+        if staged.published.is_empty() {
+            return;
+        }
+        for observer in &self.observers {
+            observer.committed(&staged.published);
         }
     }
 }
@@ -120,22 +133,30 @@ impl Worker {
 /// The first command and what else waits, up to the group's bound.
 fn gather(first: Command, receiver: &mut mpsc::Receiver<Command>) -> Vec<Command> {
     let mut commands = Vec::new();
+    let mut jobs = 0;
     let mut next = Some(first);
     while let Some(command) = next {
+        jobs += command.jobs();
         match command {
             Command::Close => receiver.close(),
             command => commands.push(command),
         }
-        next = if commands.len() < COMMIT_GROUP_MAX { receiver.try_recv().ok() } else { None };
+        next = if jobs < COMMIT_GROUP_MAX { receiver.try_recv().ok() } else { None };
     }
     commands
 }
 
 fn decide(group: &mut Group<'_>, command: Command) -> Option<Reply> {
     match command {
-        Command::Submit { spec, answer } => Some(Reply::Submit(answer, group.submit(*spec))),
+        Command::Submit { spec, payload, answer } => {
+            Some(Reply::Submit(answer, group.submit(*spec, payload)))
+        }
         Command::Record { id, decision, answer } => {
             Some(Reply::Record(answer, group.record(id, decision)))
+        }
+        Command::RecordAll { decisions, answer } => {
+            let results = decisions.into_iter().map(|(id, decision)| group.record(id, decision));
+            Some(Reply::RecordAll(answer, results.collect()))
         }
         Command::Close => None,
     }
@@ -145,20 +166,15 @@ fn refuse(command: Command) {
     match command {
         Command::Submit { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
         Command::Record { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
+        Command::RecordAll { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
         Command::Close => {}
     }
 }
 
-/// An error that is the journal's and not the command's own.
-fn find_failure(replies: &[Reply]) -> Option<Error> {
-    replies.iter().find_map(|reply| {
-        let error = match reply {
-            Reply::Submit(_, result) => result.as_ref().err()?,
-            Reply::Record(_, result) => result.as_ref().err()?,
-        };
-        let own = matches!(error, Error::Illegal(_) | Error::NoJob(_));
-        (!own).then(|| error.clone())
-    })
+fn failure<T>(result: &Result<T, Error>) -> Option<Error> {
+    let error = result.as_ref().err()?;
+    let own = matches!(error, Error::Illegal(_) | Error::NoJob(_));
+    (!own).then(|| error.clone())
 }
 
 /// A number for a histogram.

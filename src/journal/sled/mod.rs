@@ -22,6 +22,7 @@ use std::{
 };
 
 use ::sled::{Db, IVec};
+use bytes::Bytes;
 
 use super::{Change, Error, Journal, codec};
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     domain::{Event, Job, JobId, Tenant},
 };
 use open::Opened;
-use plan::{Counters, Plan};
+use plan::{Counters, Heads, Plan};
 use tip::Tip;
 use trees::Trees;
 
@@ -46,6 +47,7 @@ pub struct Sled {
 
 struct Writer {
     counters: Counters,
+    heads: Heads,
     failed: bool,
 }
 
@@ -63,7 +65,7 @@ impl Sled {
             let trees = Trees::existing(&db)?;
             let counters = trees.counters()?;
             let tip = Tip::open(dir, counters)?;
-            let writer = Mutex::new(Writer { counters, failed: false });
+            let writer = Mutex::new(Writer { counters, heads: Heads::new(), failed: false });
             Ok(Self { trees, db, file, tip, writer, _lock: lock })
         })
     }
@@ -91,11 +93,12 @@ impl Sled {
     fn read_jobs(
         &self,
         entries: impl Iterator<Item = ::sled::Result<(IVec, IVec)>>,
+        id_of: impl Fn(&[u8]) -> Result<JobId, Error>,
     ) -> Result<Vec<Job>, Error> {
         entries
             .map(|entry| {
                 let (_, value) = entry.map_err(storage)?;
-                let id = keys::job_id(&value)?;
+                let id = id_of(&value)?;
                 let job = self.read_job(id)?;
                 job.ok_or_else(|| Error::Damaged(format!("job {id} is listed but not there")))
             })
@@ -113,14 +116,16 @@ impl Journal for Sled {
             if writer.failed {
                 return Err(Error::Storage("an earlier commit failed".to_owned()));
             }
-            let plan = Plan::new(&self.trees, writer.counters, group)?;
+            let plan = Plan::new(&self.trees, writer.counters, &writer.heads, group)?;
             // Stays so when anything below fails or panics: what is on disk is then unknown.
             writer.failed = true;
             self.trees.apply(&plan)?;
             self.db.flush().map_err(storage)?;
             self.file.sync_data().map_err(|e| io("sync", &e))?;
             self.tip.write(plan.counters).map_err(|e| io("write the tip", &e))?;
-            *writer = Writer { counters: plan.counters, failed: false };
+            writer.counters = plan.counters;
+            plan.note_heads(&mut writer.heads);
+            writer.failed = false;
             Ok(())
         })
     }
@@ -153,15 +158,33 @@ impl Journal for Sled {
         })
     }
 
+    fn payload(&self, job: &Job) -> Result<Option<Bytes>, Error> {
+        shielded("read", || {
+            let key = keys::unfinished(job.spec.order);
+            let Some(entry) = self.trees.unfinished.get(key).map_err(storage)? else {
+                return Ok(None);
+            };
+            let (id, rest) = codec::split_unfinished(&entry)?;
+            if id != job.spec.id {
+                return Ok(None);
+            }
+            Ok(codec::decode_payload(id, rest)?.map(Bytes::copy_from_slice))
+        })
+    }
+
     fn unfinished(&self) -> Result<Vec<Job>, Error> {
-        shielded("read", || self.read_jobs(self.trees.unfinished.iter()))
+        shielded("read", || {
+            self.read_jobs(self.trees.unfinished.iter(), |entry| {
+                codec::split_unfinished(entry).map(|(id, _)| id)
+            })
+        })
     }
 
     fn list(&self, tenant: &Tenant, below: Option<u64>, max: usize) -> Result<Vec<Job>, Error> {
         shielded("read", || {
             let end = below.unwrap_or(u64::MAX);
             let range = keys::tenant(tenant, 0)..keys::tenant(tenant, end);
-            self.read_jobs(self.trees.tenants.range(range).rev().take(max))
+            self.read_jobs(self.trees.tenants.range(range).rev().take(max), keys::job_id)
         })
     }
 

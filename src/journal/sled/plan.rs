@@ -51,37 +51,61 @@ pub(super) struct Plan {
     pub(super) tenants: Batch,
     pub(super) unfinished: Batch,
     pub(super) counters: Counters,
+    /// The jobs' newest events after it; none of a job that is terminal then.
+    heads: HashMap<JobId, Option<Head>>,
 }
 
-/// Newest event of a job and its hash.
-type Tip = (u64, Hash);
+/// The newest events of jobs that are not terminal, as they are stored.
+pub(super) type Heads = HashMap<JobId, Head>;
 
-/// Tips and idempotency keys of the changes that are planned already.
-#[derive(Default)]
-struct Planned {
-    tips: HashMap<JobId, Tip>,
+/// Newest event of a job and its hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    seq: u64,
+    hash: Hash,
+}
+
+/// What the journal knows without reading, and what the changes before have planned.
+struct Known<'a> {
+    trees: &'a Trees,
+    heads: &'a Heads,
     requests: HashSet<Vec<u8>>,
 }
 
 impl Plan {
     /// Plans the group on top of what is stored. Writes nothing.
-    pub(super) fn new(trees: &Trees, counters: Counters, group: &[Change]) -> Result<Self, Error> {
+    pub(super) fn new(
+        trees: &Trees,
+        counters: Counters,
+        heads: &Heads,
+        group: &[Change],
+    ) -> Result<Self, Error> {
         let mut plan = Self { counters, ..Self::default() };
-        let mut planned = Planned::default();
+        let mut known = Known { trees, heads, requests: HashSet::new() };
         for change in group {
-            plan.add(trees, &mut planned, change)?;
+            plan.add(&mut known, change)?;
         }
         Ok(plan)
     }
 
-    fn add(&mut self, trees: &Trees, planned: &mut Planned, change: &Change) -> Result<(), Error> {
+    /// Takes the heads that are stored now into those that are known.
+    pub(super) fn note_heads(self, heads: &mut Heads) {
+        for (id, head) in self.heads {
+            match head {
+                Some(head) => heads.insert(id, head),
+                None => heads.remove(&id),
+            };
+        }
+    }
+
+    fn add(&mut self, known: &mut Known<'_>, change: &Change) -> Result<(), Error> {
         let id = change.id();
-        let tip = match planned.tips.get(&id) {
-            Some(tip) => Some(*tip),
-            None => stored_tip(trees, id)?,
+        let before = match self.heads.get(&id) {
+            Some(Some(head)) => Some(*head),
+            _ => known.head(change)?,
         };
-        change.check(tip.map(|(seq, _)| seq))?;
-        let mut head = tip.map_or(NO_HASH, |(_, head)| head);
+        change.check(before.map(|head| head.seq))?;
+        let mut head = before.map_or(NO_HASH, |head| head.hash);
         for event in &change.events {
             let value = codec::encode_event(id, &head, event)?;
             head = codec::hash(&value);
@@ -89,25 +113,25 @@ impl Plan {
             self.counters.events += 1;
         }
         self.jobs.insert(id.as_bytes(), codec::encode_job(&change.job, &head)?);
-        planned.tips.insert(id, (change.job.seq, head));
         if change.is_new() {
-            self.add_new(trees, planned, change)?;
+            self.add_new(known, change)?;
         }
         let order = keys::unfinished(change.job.spec.order);
+        let newest = Head { seq: change.job.seq, hash: head };
         if change.job.is_terminal() {
             self.unfinished.remove(&order);
-        } else if change.is_new() {
-            self.unfinished.insert(&order, id.as_bytes());
+            self.heads.insert(id, None);
+            return Ok(());
+        }
+        self.heads.insert(id, Some(newest));
+        if change.is_new() {
+            let entry = codec::encode_unfinished(id, change.payload.as_deref())?;
+            self.unfinished.insert(&order, entry);
         }
         Ok(())
     }
 
-    fn add_new(
-        &mut self,
-        trees: &Trees,
-        planned: &mut Planned,
-        change: &Change,
-    ) -> Result<(), Error> {
+    fn add_new(&mut self, known: &mut Known<'_>, change: &Change) -> Result<(), Error> {
         let spec = &change.job.spec;
         change.check_order(self.counters.last_order)?;
         self.counters.last_order = spec.order;
@@ -115,8 +139,8 @@ impl Plan {
         self.tenants.insert(keys::tenant(&spec.tenant, spec.order), spec.id.as_bytes());
         if let Some(request_id) = &spec.request_id {
             let key = keys::request(&spec.tenant, request_id);
-            let taken = trees.requests.contains_key(&key).map_err(storage)?;
-            if taken || !planned.requests.insert(key.clone()) {
+            let taken = known.trees.requests.contains_key(&key).map_err(storage)?;
+            if taken || !known.requests.insert(key.clone()) {
                 return Err(change.refuse(1, "has an idempotency key that is taken"));
             }
             self.requests.insert(key, spec.id.as_bytes());
@@ -125,8 +149,15 @@ impl Plan {
     }
 }
 
-fn stored_tip(trees: &Trees, id: JobId) -> Result<Option<Tip>, Error> {
-    let Some(value) = trees.jobs.get(id.as_bytes()).map_err(storage)? else { return Ok(None) };
-    let stored = codec::decode_job(id, &value)?;
-    Ok(Some((stored.job.seq, stored.head)))
+impl Known<'_> {
+    /// The stored head of a job; read where it is not known, as it is after a start.
+    fn head(&self, change: &Change) -> Result<Option<Head>, Error> {
+        let id = change.id();
+        if let Some(head) = self.heads.get(&id) {
+            return Ok(Some(*head));
+        }
+        let stored = self.trees.jobs.get(id.as_bytes()).map_err(storage)?;
+        let stored = stored.map(|value| codec::decode_job(id, &value)).transpose()?;
+        Ok(stored.map(|stored| Head { seq: stored.job.seq, hash: stored.head }))
+    }
 }

@@ -11,9 +11,12 @@ use std::{
 use ::sled::{Db, IVec};
 
 use super::*;
-use crate::domain::{
-    EventKind, Submitted,
-    testing::{event, failure, first, submitted},
+use crate::{
+    domain::{
+        EventKind, Submitted,
+        testing::{event, failure, first, submitted},
+    },
+    limits::{JOURNAL_VALUE_BYTES_MAX, SMALL_PAYLOAD_BYTES_MAX},
 };
 
 /// A directory for a journal.
@@ -76,7 +79,7 @@ fn open(dir: &Path) -> Result<Sled, Error> {
 fn commit_job(journal: &Sled, order: u64, request: Option<&str>) -> Job {
     let (job, submit) =
         first(Submitted { request_id: request.map(str::to_owned), ..submitted(order) });
-    let mut change = Change { job: Arc::new(job.clone()), events: vec![submit] };
+    let mut change = Change { job: Arc::new(job.clone()), events: vec![submit], payload: None };
     let mut job = job;
     if order.is_multiple_of(2) {
         for kind in [EventKind::DeQueued, EventKind::Held(failure())] {
@@ -87,6 +90,22 @@ fn commit_job(journal: &Sled, order: u64, request: Option<&str>) -> Job {
         change.job = Arc::new(job.clone());
     }
     journal.commit(&[change]).unwrap();
+    job
+}
+
+/// A new job whose payload is kept beside it.
+fn commit_small(journal: &Sled, order: u64, payload: &'static [u8]) -> Job {
+    commit_bytes(journal, order, Bytes::from_static(payload))
+}
+
+fn commit_bytes(journal: &Sled, order: u64, payload: Bytes) -> Job {
+    let mut spec = submitted(order);
+    (spec.payload.length, spec.payload.inline) = (payload.len() as u64, true);
+    let (job, submit) = first(spec);
+    let payload = Some(payload);
+    journal
+        .commit(&[Change { job: Arc::new(job.clone()), events: vec![submit], payload }])
+        .unwrap();
     job
 }
 
@@ -196,7 +215,7 @@ fn a_quick_reopen_works_every_time() {
 fn a_directory_of_another_version_or_of_somebody_else_is_refused() {
     let place = Place::new();
     drop(place.open().unwrap());
-    fs::write(place.dir().join("format"), "cvrsd journal 2\n").unwrap();
+    fs::write(place.dir().join("format"), "cvrsd journal 3\n").unwrap();
     assert!(matches!(place.error(), Error::Format(_)));
     fs::remove_file(place.dir().join("format")).unwrap();
     assert!(matches!(place.error(), Error::Format(_)));
@@ -206,6 +225,58 @@ fn a_directory_of_another_version_or_of_somebody_else_is_refused() {
     let before = fs::read(foreign.dir().join("db")).unwrap();
     assert!(matches!(foreign.error(), Error::Format(_)));
     assert_eq!(fs::read(foreign.dir().join("db")).unwrap(), before);
+}
+
+#[test]
+fn a_journal_of_before_small_payloads_is_opened_and_marked_anew() {
+    let place = Place::new();
+    let jobs = some_jobs(&place);
+    let marker = place.dir().join("format");
+    let now = fs::read(&marker).unwrap();
+    fs::write(&marker, "cvrsd journal 1\n").unwrap();
+    let journal = place.open().unwrap();
+    assert_all_there(&journal, &jobs);
+    assert_eq!(fs::read(&marker).unwrap(), now);
+}
+
+#[test]
+fn a_small_payload_that_is_missing_changed_or_one_too_many_is_noticed() {
+    let entry = |journal: &Sled| journal.trees.unfinished.first().unwrap().unwrap();
+    let damages: [fn(&mut Vec<u8>); 4] = [
+        |entry| entry.truncate(16),
+        |entry| *entry.last_mut().unwrap() ^= 1,
+        |entry| entry.truncate(entry.len() - 1),
+        |entry| entry[3] ^= 1,
+    ];
+    for damage in damages {
+        let place = Place::new();
+        let journal = place.open().unwrap();
+        let job = commit_small(&journal, 1, b"vax_event_id\nE1\n");
+        assert_eq!(journal.verify().unwrap(), 1);
+        let (key, value) = entry(&journal);
+        let mut bytes = value.to_vec();
+        damage(&mut bytes);
+        journal.trees.unfinished.insert(key, bytes).unwrap();
+        let error = journal.verify().unwrap_err().to_string();
+        assert!(error.contains(&job.spec.id.to_string()) && !error.contains("E1"), "{error}");
+    }
+    let place = Place::new();
+    let journal = place.open().unwrap();
+    commit_job(&journal, 1, None);
+    let (key, value) = entry(&journal);
+    let more = codec::encode_unfinished(keys::job_id(&value).unwrap(), Some(b"x")).unwrap();
+    journal.trees.unfinished.insert(key, more).unwrap();
+    assert!(matches!(journal.verify(), Err(Error::Damaged(_))));
+}
+
+#[test]
+fn the_longest_small_payload_fits_a_value() {
+    let place = Place::new();
+    let journal = place.open().unwrap();
+    let payload = Bytes::from(vec![b'x'; SMALL_PAYLOAD_BYTES_MAX]);
+    let job = commit_bytes(&journal, 1, payload.clone());
+    assert_eq!(journal.payload(&job).unwrap(), Some(payload));
+    assert!(journal.trees.unfinished.first().unwrap().unwrap().1.len() <= JOURNAL_VALUE_BYTES_MAX);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) struct Trees {
     pub(super) requests: Tree,
     /// Tenant and place in the order of submits to job id.
     pub(super) tenants: Tree,
-    /// Place in the order of submits to job id, of jobs that are not terminal.
+    /// Place in the order of submits to job id and small payload, of jobs that are not terminal.
     pub(super) unfinished: Tree,
     /// The counters of the whole journal.
     pub(super) meta: Tree,

@@ -124,7 +124,23 @@ fn check_indexes(trees: &Trees, job: &Job) -> Result<(), Error> {
         check_entry("requests", &trees.requests, &key, spec.id)?;
     }
     if !job.is_terminal() {
-        check_entry("unfinished", &trees.unfinished, &keys::unfinished(spec.order), spec.id)?;
+        check_unfinished(trees, job)?;
+    }
+    Ok(())
+}
+
+/// The entry names the job, and holds its payload where it is inline.
+fn check_unfinished(trees: &Trees, job: &Job) -> Result<(), Error> {
+    let (id, described) = (job.spec.id, &job.spec.payload);
+    let entry = trees.unfinished.get(keys::unfinished(job.spec.order)).map_err(storage)?;
+    let entry = entry.ok_or_else(|| damaged(format!("job {id} is missing in unfinished")))?;
+    let (named, rest) = codec::split_unfinished(&entry)?;
+    if named != id {
+        return Err(damaged(format!("entry of job {id} in unfinished names another job")));
+    }
+    let length = codec::decode_payload(id, rest)?.map(|payload| payload.len() as u64);
+    if length != described.inline.then_some(described.length) {
+        return Err(damaged(format!("job {id} has a payload of {length:?} bytes in the journal")));
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
     let _turns: Vec<_> = lanes.iter().map(|lane| lock(lane)).collect();
     let items = batches.iter().map(|batch| batch.entries.len()).sum();
     let mut changes = store.spaces.durable_batch(items);
+    store.forgotten.settle(&store.spaces, batches.iter().map(|batch| batch.job))?;
     let mut cursors = vec![Applied::default(); batches.len()];
     for (name, places) in &tenants {
         let own: Vec<_> = places.iter().filter_map(|place| batches.get(*place)).collect();
@@ -37,8 +38,10 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
         }
     }
     if !changes.is_empty() {
+        let removed = store.forgotten.remove_with(&store.spaces, &mut changes)?;
         store.spaces.wait_for_flushes()?;
         changes.commit().map_err(failed)?;
+        store.forgotten.removed(&removed);
     }
     Ok(cursors)
 }

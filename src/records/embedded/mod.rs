@@ -6,6 +6,7 @@
 mod apply;
 mod blocks;
 mod codec;
+mod forget;
 mod keys;
 mod lookup;
 mod plan;
@@ -23,6 +24,7 @@ use std::{hash::Hasher, ops::ControlFlow, path::Path};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use self::{
+    forget::Forgotten,
     spaces::Spaces,
     tenants::{Lanes, NOBODY, Numbers},
 };
@@ -38,6 +40,7 @@ pub struct Store {
     hasher: SipHasher13,
     numbers: Numbers,
     lanes: Lanes,
+    forgotten: Forgotten,
 }
 
 impl Store {
@@ -55,7 +58,7 @@ impl Store {
             greatest = greatest.max(tenant?.1.number);
         }
         let (numbers, lanes) = (Numbers::above(greatest), Lanes::default());
-        Ok(Self { spaces, hasher, numbers, lanes })
+        Ok(Self { spaces, hasher, numbers, lanes, forgotten: Forgotten::default() })
     }
 }
 
@@ -73,10 +76,11 @@ impl RecordStore for Store {
     }
 
     fn cursor(&self, job: JobId) -> Result<Applied, Error> {
-        self.spaces.cursor(job)
+        if self.forgotten.has(job) { Ok(Applied::default()) } else { self.spaces.cursor(job) }
     }
 
     fn stage<'a>(&'a self, staged: &Staged<'a>) -> Result<Option<Box<dyn Stage + 'a>>, Error> {
+        self.forgotten.settle(&self.spaces, std::iter::once(staged.job))?;
         stage::stage(self, staged)
     }
 
@@ -85,11 +89,15 @@ impl RecordStore for Store {
     }
 
     fn misses(&self, job: JobId) -> Result<Misses, Error> {
-        self.spaces.misses(job)
+        if self.forgotten.has(job) { Ok(Misses::default()) } else { self.spaces.misses(job) }
     }
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
-        self.spaces.forget(job)
+        self.forgotten.add(&self.spaces, job)
+    }
+
+    fn remembered(&self) -> Result<Vec<JobId>, Error> {
+        self.spaces.remembered(&self.forgotten)
     }
 
     fn counts(&self, tenant: Option<&Tenant>) -> Result<Vec<(Tenant, Storage, u64)>, Error> {

@@ -41,20 +41,6 @@ impl Spaces {
         Ok(misses)
     }
 
-    /// Removes cursor and misses of a job. Synced, though nobody waits for it to last: the journal
-    /// then never holds more than one batch that is not (see `tail`).
-    pub(super) fn forget(&self, job: JobId) -> Result<(), Error> {
-        let mut changes = self.durable_batch(1);
-        changes.remove(&self.cursors, job.as_bytes());
-        if self.stage(job)?.is_some() {
-            changes.remove(&self.stages, job.as_bytes());
-        }
-        for entry in self.misses.prefix(job.as_bytes()) {
-            changes.remove(&self.misses, entry.key().map_err(failed)?);
-        }
-        changes.commit().map_err(failed)
-    }
-
     /// Live rows by tenant and storage.
     pub(super) fn counts(
         &self,

@@ -20,7 +20,7 @@ fn submitted(validate_only: bool) -> Job {
         storages: StorageSet::ALL,
         validate_only,
         request_id: None,
-        payload: Payload { media_type: MediaType::Text, length: 9, sha256: [0; 32] },
+        payload: Payload { media_type: MediaType::Text, length: 9, sha256: [0; 32], inline: false },
         order: 1,
         rules: Rules {
             profile: Profile::Dch2021,

@@ -12,6 +12,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod small;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -242,6 +244,11 @@ async fn watch_through_kills(place: &Place, job_id: &str) -> Vec<WatchJobRespons
 }
 
 async fn check(place: &Place, steps: &[(String, Step)], watched: &Watched, model: &Model) {
+    check_jobs(place, steps, watched).await;
+    check_records(place, model).await;
+}
+
+async fn check_jobs(place: &Place, steps: &[(String, Step)], watched: &Watched) {
     let mut client = place.connect().await.unwrap();
     for (job_id, step) in steps {
         let job = jobs::get(&mut client, job_id).await;
@@ -253,6 +260,9 @@ async fn check(place: &Place, steps: &[(String, Step)], watched: &Watched, model
         let seqs: Vec<u64> = replayed.iter().map(|message| message.seq).collect();
         assert_eq!(seqs, (2..=job.seq).collect::<Vec<_>>(), "replay of {job_id}");
     }
+}
+
+async fn check_records(place: &Place, model: &Model) {
     let mut admin = place.daemon.lock().unwrap().as_ref().unwrap().admin.clone();
     admin.insert_str(0, "http://");
     let mut records = cvrsd::proto::admin::admin_service_client::AdminServiceClient::connect(admin)

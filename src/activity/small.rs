@@ -1,0 +1,123 @@
+//! The first step of a small job, in memory: what [`super::validate`] does with a file, for a payload
+//! that the journal keeps. It leaves no keys file, and a report only where there are errors.
+//!
+//! Nothing of it has to last: a job that was interrupted is validated again.
+
+use super::{
+    Context, Error, Step,
+    keys::KeyEntry,
+    payload::check_payload,
+    report::ReportWriter,
+    validate::{Validation, read_header, report_errors, row_kind, text_limits},
+};
+use crate::{
+    cvrs::{Checker, Header, RowError, is_empty_line},
+    domain::{Operation, Validated},
+    error::Code,
+    intake::{Line, Lines},
+    records::{Entry, Row},
+};
+
+/// A small job that was validated, with its valid rows in file order.
+#[derive(Debug)]
+pub struct Small {
+    /// Final counts, and the length of the report, which is durable.
+    pub validation: Validation,
+    keys: Vec<KeyEntry>,
+    /// The rows of `keys`, one after the other; empty for a delete.
+    rows: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Small {
+    /// The valid rows, to be applied as one batch.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut start = 0;
+        let mut entries = Vec::with_capacity(self.keys.len());
+        for (key, end) in self.keys.iter().zip(&self.ends) {
+            let row = self.rows.get(start..*end).unwrap_or_default();
+            entries.push(Entry { key: key.key(), line: key.line(), row: Row::Cells(row) });
+            start = *end;
+        }
+        entries
+    }
+}
+
+/// Checks every row of a small payload.
+///
+/// # Errors
+/// [`Error::File`] where the file cannot be read as CVRS or its bytes are not those that were accepted;
+/// or as the report fails.
+pub fn validate_small(step: &Step<'_>) -> Result<Small, Error> {
+    let path = step.workspace.report(step.job.spec.id);
+    let mut report = ReportWriter::open(path, 0).context("cannot open the report")?;
+    let mut small = Small {
+        validation: Validation { validated: Validated::default(), warnings: Vec::new() },
+        keys: Vec::new(),
+        rows: Vec::new(),
+        ends: Vec::new(),
+    };
+    let creates = step.job.spec.operation != Operation::Delete;
+    let (validated, header) = pass(step, |header, line, errors| {
+        if !errors.is_empty() {
+            return report_errors(&mut report, header, line.number, line.bytes, errors)
+                .context("cannot write the report");
+        }
+        let key = step.store.key(header.event_id(line.bytes));
+        let number = u32::try_from(line.number).unwrap_or(u32::MAX);
+        small.keys.push(KeyEntry::new(key, number));
+        if creates {
+            header.canonical(line.bytes, &mut small.rows);
+        }
+        small.ends.push(small.rows.len());
+        Ok(())
+    })?;
+    let report_length = report.sync().context("cannot sync the report")?;
+    let warnings = header.warnings().to_vec();
+    let validated = Validated { report_length, ..validated };
+    small.validation = Validation { validated, warnings };
+    Ok(small)
+}
+
+/// Counts the rows of a small payload as validation does, and leaves nothing else.
+///
+/// # Errors
+/// As [`validate_small`], but for those of the report.
+pub fn count_small(step: &Step<'_>) -> Result<Validation, Error> {
+    let (validated, header) = pass(step, |_, _, _| Ok(()))?;
+    Ok(Validation { validated, warnings: header.warnings().to_vec() })
+}
+
+/// Reads the payload once; `each` is told of every row and its errors.
+fn pass(
+    step: &Step<'_>,
+    mut each: impl FnMut(&Header, Line<'_>, &[RowError]) -> Result<(), Error>,
+) -> Result<(Validated, Header), Error> {
+    let spec = &step.job.spec;
+    check_payload(step.payload, &spec.payload)?;
+    let limits = text_limits(step.intake);
+    let mut lines = Lines::open(step.payload, spec.payload.media_type, Some(limits))?;
+    let header = read_header(&mut lines, spec.operation)?;
+    let mut checker = Checker::new(&spec.rules, &header, row_kind(spec.operation));
+    let mut at = Validated { line: 1, ..Validated::default() };
+    let mut errors = Vec::new();
+    while let Some(line) = lines.next()? {
+        at.line = line.number;
+        if is_empty_line(line.bytes) {
+            continue;
+        }
+        if at.rows == step.intake.max_rows {
+            let (number, most) = (line.number, step.intake.max_rows);
+            let text = format!("line {number} is row {}, more than {most}", most + 1);
+            return Err(Error::file(Code::FileRows, text));
+        }
+        errors.clear();
+        checker.check(line.number, line.bytes, &mut errors);
+        at.rows += 1;
+        at.rows_valid += u64::from(errors.is_empty());
+        at.errors += errors.len() as u64;
+        each(&header, line, &errors)?;
+    }
+    Ok((at, header))
+}
