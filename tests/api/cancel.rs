@@ -32,10 +32,9 @@ async fn a_cancel_while_rows_are_applied_tells_exactly_which_were() {
         let before = count().await.first().copied().unwrap_or(0);
         let upload = Upload::zip(operation, &files::text(1, 0..ROWS));
         let (job_id, _) = jobs::submit(&mut client, &upload).await.unwrap();
-        while jobs::get(&mut client, &job_id).await.status() != Status::Processing {
+        while jobs::get(&mut client, &job_id).await.rows.unwrap().applied == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tokio::time::sleep(Duration::from_millis(30)).await;
         let (cancelled, _) = jobs::cancel(&mut client, &job_id).await;
         assert!(cancelled);
         let job = jobs::wait(&mut client, &job_id).await;
