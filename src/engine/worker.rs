@@ -143,7 +143,8 @@ impl Worker {
     /// Whether the rows of a job took effect before the journal had their counts: a group was cut off
     /// right then.
     fn was_applied(&self, job: &Job) -> Result<bool, records::Error> {
-        Ok(!job.is_validated() && self.store.cursor(job.spec.id)?.position > 0)
+        let in_group = job.spec.payload.inline && !job.is_validated();
+        Ok(in_group && self.store.cursor(job.spec.id)?.position > 0)
     }
 
     /// Ends a cancelled job: what was applied stays and is told, the rest is told as not applied.
