@@ -22,7 +22,7 @@ pub use finish::{abandon, fail, finish, unlisted};
 pub use keys::KeyEntry;
 pub use pace::Pace;
 pub use report::{ReportReader, ReportRow};
-pub use small::{Small, count_small, validate_small};
+pub use small::{Shared, Small, count_small, validate_small};
 pub use stop::{Stop, StopReason};
 pub use validate::{Validation, validate};
 pub use workspace::Workspace;

@@ -8,11 +8,11 @@ use super::{
     keys::KeyEntry,
     payload::check_payload,
     report::ReportWriter,
-    validate::{Validation, read_header, report_errors, row_kind, text_limits},
+    validate::{Validation, header_line, parse_header, report_errors, row_kind, text_limits},
 };
 use crate::{
-    cvrs::{Checker, Header, RowError, is_empty_line},
-    domain::{Operation, Validated},
+    cvrs::{Checker, Header, RowError, Rules, is_empty_line},
+    domain::{Operation, Submitted, Validated},
     error::Code,
     intake::{Line, Lines},
     records::{Entry, Row},
@@ -44,12 +44,49 @@ impl Small {
     }
 }
 
+/// What the jobs of a group share: files of one sender mostly begin with the same header.
+#[derive(Default)]
+pub struct Shared {
+    newest: Option<Sheet>,
+}
+
+/// A header, as read from its line, and the checker of rows below it.
+struct Sheet {
+    line: Vec<u8>,
+    operation: Operation,
+    rules: Rules,
+    header: Header,
+    checker: Checker,
+}
+
+impl Shared {
+    /// The sheet of a file with that first line.
+    fn sheet(&mut self, spec: &Submitted, lines: &mut Lines) -> Result<&mut Sheet, Error> {
+        let line = header_line(lines)?;
+        let (operation, rules) = (spec.operation, spec.rules);
+        let known = self.newest.take().filter(|sheet| {
+            let same = sheet.line == line && sheet.operation == operation && sheet.rules == rules;
+            // One that remembers rows belongs to its own file.
+            same && !sheet.checker.remembers()
+        });
+        let sheet = match known {
+            Some(sheet) => sheet,
+            None => {
+                let header = parse_header(line, operation)?;
+                let checker = Checker::new(&rules, &header, row_kind(operation));
+                Sheet { line: line.to_vec(), operation, rules, header, checker }
+            }
+        };
+        Ok(self.newest.insert(sheet))
+    }
+}
+
 /// Checks every row of a small payload.
 ///
 /// # Errors
 /// [`Error::File`] where the file cannot be read as CVRS or its bytes are not those that were accepted;
 /// or as the report fails.
-pub fn validate_small(step: &Step<'_>) -> Result<Small, Error> {
+pub fn validate_small(step: &Step<'_>, shared: &mut Shared) -> Result<Small, Error> {
     let path = step.workspace.report(step.job.spec.id);
     let mut report = ReportWriter::open(path, 0).context("cannot open the report")?;
     let mut small = Small {
@@ -59,7 +96,7 @@ pub fn validate_small(step: &Step<'_>) -> Result<Small, Error> {
         ends: Vec::new(),
     };
     let creates = step.job.spec.operation != Operation::Delete;
-    let (validated, header) = pass(step, |header, line, errors| {
+    let validation = pass(step, shared, |header, line, errors| {
         if !errors.is_empty() {
             return report_errors(&mut report, header, line.number, line.bytes, errors)
                 .context("cannot write the report");
@@ -74,9 +111,8 @@ pub fn validate_small(step: &Step<'_>) -> Result<Small, Error> {
         Ok(())
     })?;
     let report_length = report.sync().context("cannot sync the report")?;
-    let warnings = header.warnings().to_vec();
-    let validated = Validated { report_length, ..validated };
-    small.validation = Validation { validated, warnings };
+    let Validation { validated, warnings } = validation;
+    small.validation = Validation { validated: Validated { report_length, ..validated }, warnings };
     Ok(small)
 }
 
@@ -85,21 +121,20 @@ pub fn validate_small(step: &Step<'_>) -> Result<Small, Error> {
 /// # Errors
 /// As [`validate_small`], but for those of the report.
 pub fn count_small(step: &Step<'_>) -> Result<Validation, Error> {
-    let (validated, header) = pass(step, |_, _, _| Ok(()))?;
-    Ok(Validation { validated, warnings: header.warnings().to_vec() })
+    pass(step, &mut Shared::default(), |_, _, _| Ok(()))
 }
 
 /// Reads the payload once; `each` is told of every row and its errors.
 fn pass(
     step: &Step<'_>,
+    shared: &mut Shared,
     mut each: impl FnMut(&Header, Line<'_>, &[RowError]) -> Result<(), Error>,
-) -> Result<(Validated, Header), Error> {
+) -> Result<Validation, Error> {
     let spec = &step.job.spec;
     check_payload(step.payload, &spec.payload)?;
     let limits = text_limits(step.intake);
     let mut lines = Lines::open(step.payload, spec.payload.media_type, Some(limits))?;
-    let header = read_header(&mut lines, spec.operation)?;
-    let mut checker = Checker::new(&spec.rules, &header, row_kind(spec.operation));
+    let Sheet { header, checker, .. } = shared.sheet(spec, &mut lines)?;
     let mut at = Validated { line: 1, ..Validated::default() };
     let mut errors = Vec::new();
     while let Some(line) = lines.next()? {
@@ -117,7 +152,7 @@ fn pass(
         at.rows += 1;
         at.rows_valid += u64::from(errors.is_empty());
         at.errors += errors.len() as u64;
-        each(&header, line, &errors)?;
+        each(header, line, &errors)?;
     }
-    Ok((at, header))
+    Ok(Validation { validated: at, warnings: header.warnings().to_vec() })
 }

@@ -5,6 +5,7 @@ mod finishing;
 mod interrupted;
 mod oddities;
 mod payloads;
+mod small;
 mod staged;
 mod store;
 mod support;

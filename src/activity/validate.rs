@@ -176,14 +176,22 @@ pub(super) fn row_kind(operation: Operation) -> RowKind {
 
 /// The header of the file; what it needs depends on the operation.
 pub(super) fn read_header(lines: &mut Lines, operation: Operation) -> Result<Header, Error> {
+    parse_header(header_line(lines)?, operation)
+}
+
+/// The first line of the file.
+pub(super) fn header_line(lines: &mut Lines) -> Result<&[u8], Error> {
+    let line = lines.next()?;
+    line.map(|line| line.bytes).ok_or_else(|| Error::file(Code::FileEmpty, "the file is empty"))
+}
+
+/// The header that such a line is.
+pub(super) fn parse_header(line: &[u8], operation: Operation) -> Result<Header, Error> {
     let need = match operation {
         Operation::Delete => Need::Key,
         Operation::Create | Operation::Update => Need::All,
     };
-    let Some(line) = lines.next()? else {
-        return Err(Error::file(Code::FileEmpty, "the file is empty"));
-    };
-    Header::parse(line.bytes, need).map_err(|e| Error::file(e.code, e.message))
+    Header::parse(line, need).map_err(|e| Error::file(e.code, e.message))
 }
 
 /// Appends the errors of one row to the report.

@@ -18,7 +18,7 @@ use super::{
     worker::{Worker, cleanup, told},
 };
 use crate::{
-    activity::{self, Small, Step, StopReason, validate_small},
+    activity::{self, Shared, Small, Step, StopReason, validate_small},
     domain::{Applied, Ending, Job, JobId, Outcome, Tenant},
     intake::Stored,
     journal::{self, Committed, Decision},
@@ -82,13 +82,14 @@ impl Worker {
 
     fn validate_all(&self, members: &mut [Member<'_>]) {
         let mut waiting: HashSet<&Tenant> = HashSet::new();
+        let mut shared = Shared::default();
         for member in members {
             member.advance(|turn, state| {
                 let state = match state {
                     State::Claimed(..) if waiting.contains(&turn.tenant) => {
                         State::Done(Done::Interrupted)
                     }
-                    State::Claimed(job, payload) => self.validated(turn, job, payload),
+                    State::Claimed(job, payload) => self.validated(turn, job, payload, &mut shared),
                     other => other,
                 };
                 if matches!(&state, State::Done(done) if *done != Done::Ended) {
@@ -99,8 +100,8 @@ impl Worker {
         }
     }
 
-    fn validated(&self, turn: &Turn, job: Arc<Job>, payload: Bytes) -> State {
-        match self.in_memory(turn, &job, &payload, validate_small) {
+    fn validated(&self, turn: &Turn, job: Arc<Job>, payload: Bytes, shared: &mut Shared) -> State {
+        match self.in_memory(turn, &job, &payload, |step| validate_small(step, shared)) {
             Ok(small) => State::Valid(job, payload, small),
             Err(activity::Error::File(failure)) => State::Ends(activity::fail(Some(failure))),
             Err(error) => State::Done(self.failed(turn, &error)),

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::{
     super::{
-        Error, ReportReader, ReportRow, Step, Stop, StopReason, Validation, Workspace, apply,
-        finish, validate,
+        Error, ReportReader, ReportRow, Shared, Small, Step, Stop, StopReason, Validation,
+        Workspace, apply, finish, validate, validate_small,
     },
     store::{Kind, Store},
     text::{Model, Text},
@@ -26,6 +26,7 @@ use crate::{
         Applied, Ending, EventKind, Job, MediaType, Operation, Outcome, Payload, Storage,
         StorageSet, Submitted, Tenant, testing,
     },
+    intake::Stored,
     journal,
     limits::STAGED_ROWS_MIN,
     records::RecordStore,
@@ -216,6 +217,27 @@ impl Task {
             engine: &place.engine,
             stop: &self.stop,
             record: &record,
+        })
+    }
+
+    /// Validates from its file, and goes on as it was.
+    pub(super) fn validated(&self, place: &Place) -> Result<Validation, Error> {
+        self.step(place, validate)
+    }
+
+    /// Validates in memory.
+    pub(super) fn validate_small(
+        &self,
+        place: &Place,
+        shared: &mut Shared,
+    ) -> Result<Small, Error> {
+        let bytes = std::fs::read(&self.payload).unwrap();
+        self.step(place, |step| {
+            let (job, workspace, store) = (step.job, step.workspace, step.store);
+            let (intake, engine, stop) = (step.intake, step.engine, step.stop);
+            let (payload, record) = (Stored::Memory(&bytes), step.record);
+            let step = Step { job, payload, workspace, store, intake, engine, stop, record };
+            validate_small(&step, shared)
         })
     }
 
