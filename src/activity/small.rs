@@ -69,15 +69,13 @@ impl Shared {
             // One that remembers rows belongs to its own file.
             same && !sheet.checker.remembers()
         });
-        let sheet = match known {
-            Some(sheet) => sheet,
-            None => {
-                let header = parse_header(line, operation)?;
-                let checker = Checker::new(&rules, &header, row_kind(operation));
-                Sheet { line: line.to_vec(), operation, rules, header, checker }
-            }
-        };
-        Ok(self.newest.insert(sheet))
+        if let Some(sheet) = known {
+            return Ok(self.newest.insert(sheet));
+        }
+        let header = parse_header(line, operation)?;
+        let checker = Checker::new(&rules, &header, row_kind(operation));
+        let line = line.to_vec();
+        Ok(self.newest.insert(Sheet { line, operation, rules, header, checker }))
     }
 }
 

@@ -233,11 +233,8 @@ impl Task {
     ) -> Result<Small, Error> {
         let bytes = std::fs::read(&self.payload).unwrap();
         self.step(place, |step| {
-            let (job, workspace, store) = (step.job, step.workspace, step.store);
-            let (intake, engine, stop) = (step.intake, step.engine, step.stop);
-            let (payload, record) = (Stored::Memory(&bytes), step.record);
-            let step = Step { job, payload, workspace, store, intake, engine, stop, record };
-            validate_small(&step, shared)
+            let payload = Stored::Memory(&bytes);
+            validate_small(&Step { payload, ..*step }, shared)
         })
     }
 
