@@ -214,7 +214,7 @@ pub struct Records {
 
 impl Default for Records {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 32 << 20 }
+        Self { cache_bytes: 32 << 20, memtable_bytes: 32 << 20 }
     }
 }
 
