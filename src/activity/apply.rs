@@ -36,7 +36,7 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
         return Ok(cursor);
     }
     if is_staged(step.job) {
-        stage(step)?;
+        stage(step, cursor.position)?;
     }
     let mut source = Source::open(step, cursor.position)?;
     let engine = step.engine;

@@ -10,7 +10,7 @@ use crate::{
     domain::{Job, Operation},
     error::Code,
     limits::STAGED_ROWS_MIN,
-    records::{Stage, Staged},
+    records::{self, Stage, Staged},
 };
 
 /// Whether the job's rows are staged. The same for the whole life of a job.
@@ -18,12 +18,13 @@ pub(super) fn is_staged(job: &Job) -> bool {
     job.spec.operation != Operation::Delete && job.validated.rows_valid > STAGED_ROWS_MIN
 }
 
-/// Stages the valid rows, unless an earlier attempt has.
+/// Stages the valid rows of a job that stands at that position, unless an earlier attempt has.
 ///
 /// # Errors
 /// [`Error::Stopped`], and nothing shows of what was staged; [`Error::File`] where payload and keys do
-/// not agree; or as files and store fail.
-pub(super) fn stage(step: &Step<'_>) -> Result<(), Error> {
+/// not agree; where rows were applied without being staged, as builds before staging did, in another
+/// order: going on would pass over rows; or as files and store fail.
+pub(super) fn stage(step: &Step<'_>, position: u64) -> Result<(), Error> {
     let spec = &step.job.spec;
     let last_line = u32::try_from(step.job.validated.line)
         .map_err(|_| Error::file(Code::FileRows, "the file has too many lines"))?;
@@ -35,6 +36,10 @@ pub(super) fn stage(step: &Step<'_>) -> Result<(), Error> {
         last_line,
     };
     let Some(mut stage) = step.store.stage(&staged)? else { return Ok(()) };
+    if position > 0 {
+        let text = format!("job {} has applied {position} rows that were not staged", spec.id);
+        return Err(records::Error::Damaged(text).into());
+    }
     beside_check(step, || {
         push_keys(step, &mut *stage)?;
         push_rows(step, &mut *stage)

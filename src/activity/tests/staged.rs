@@ -6,8 +6,10 @@ use super::{
     support::{Fault, Found, Scene},
 };
 use crate::{
+    cvrs::event_id_of,
     domain::{Operation, Storage, StorageSet},
     limits::PARALLEL_KEYS_MIN,
+    records::{self, Batch, Entry, RecordStore, Row},
 };
 
 const STORES_ROWS: [Operation; 2] = [Operation::Create, Operation::Update];
@@ -97,5 +99,36 @@ fn a_large_job_that_is_stopped_at_a_checkpoint_goes_on_from_there() {
             scene.apply().unwrap();
             assert!(scene.end() == smooth, "{operation} {reason:?}");
         }
+    }
+}
+
+/// As a build before staging left it: it applied rows in file order, of which position means another
+/// thing than now.
+#[test]
+fn a_job_that_has_applied_rows_without_staging_them_is_not_gone_on_with() {
+    for kind in Kind::ALL {
+        let scene = Scene::large(kind, Operation::Create);
+        let store = &scene.place.store;
+        let spec = scene.task.job().spec;
+        let rows = scene.text.valid.iter().take(10);
+        let entries: Vec<_> = rows
+            .map(|(line, row)| Entry {
+                key: store.key(event_id_of(row)),
+                line: u32::try_from(*line).unwrap(),
+                row: Row::Cells(row),
+            })
+            .collect();
+        let batch = Batch {
+            job: spec.id,
+            tenant: &spec.tenant,
+            operation: spec.operation,
+            storages: spec.storages,
+            position: 0,
+            entries: &entries,
+        };
+        let before = store.apply(&batch).unwrap();
+        let refused = scene.apply();
+        assert!(matches!(refused, Err(Error::Records(records::Error::Damaged(_)))), "{kind:?}");
+        assert_eq!(scene.cursor(), before);
     }
 }
