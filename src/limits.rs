@@ -60,6 +60,9 @@ pub const SMALL_TEXT_BYTES_MAX: u64 = 16 << 10;
 pub const GROUP_JOBS_MAX: usize = 128;
 /// Jobs of one lane among them.
 pub const GROUP_LANE_JOBS_MAX: usize = 64;
+/// By how much threads of a large job are nicer than the others. Such a thread still gets about a tenth of
+/// a processor that others want whole, so no job stands still.
+pub const LARGE_JOB_NICE: i32 = 10;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
 /// How long the journal's store may take to open before it is given up.
@@ -132,6 +135,8 @@ pub const FORGOTTEN_JOBS_MAX: usize = 1_024;
 pub const STAGED_ROWS_MIN: u64 = 10_000;
 /// Keys of staged rows that are looked up together.
 pub const STAGED_KEYS_CHUNK: usize = 50_000;
+/// Bytes of staged rows, not yet compressed, after which their table is synced as far as it is.
+pub const TABLE_SYNC_BYTES: usize = 8 << 20;
 /// Keys of one batch of deletes from which on two threads work on it.
 pub const PARALLEL_KEYS_MIN: usize = 10_000;
 /// Rows in one block of the record store's bitmaps.

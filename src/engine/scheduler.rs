@@ -59,6 +59,8 @@ pub struct Turn {
     pub job: JobId,
     /// Whose lane.
     pub tenant: Tenant,
+    /// Its payload is above `engine.express_bytes`.
+    pub is_large: bool,
     /// Tells the worker to stop.
     pub stop: Arc<Stop>,
 }
@@ -66,13 +68,13 @@ pub struct Turn {
 /// All lanes.
 #[derive(Debug)]
 pub struct Scheduler {
-    small_bytes: u64,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    small_bytes: u64,
     lanes: HashMap<Tenant, Lane>,
     /// Tenants whose lane may have a turn, in the order in which they are served.
     ready: VecDeque<Tenant>,
@@ -92,7 +94,7 @@ struct Lane {
 #[derive(Debug)]
 struct Waiting {
     id: JobId,
-    bytes: u64,
+    is_large: bool,
     /// It may run in a group: it is small, and no worker has had it.
     groups: bool,
 }
@@ -101,7 +103,8 @@ impl Scheduler {
     /// A scheduler for which payloads up to `small_bytes` are small.
     #[must_use]
     pub fn new(small_bytes: u64) -> Self {
-        Self { small_bytes, state: Mutex::default(), changed: Condvar::new() }
+        let state = State { small_bytes, ..State::default() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Puts an unfinished job of an earlier process back into its lane.
@@ -127,8 +130,7 @@ impl Scheduler {
                 return None;
             }
             let now = Instant::now();
-            let small = (class == Class::Small).then_some(self.small_bytes);
-            if let Some(work) = state.take(small, now) {
+            if let Some(work) = state.take(class, now) {
                 if !state.ready.is_empty() {
                     self.changed.notify_one();
                 }
@@ -186,7 +188,7 @@ impl Observer for Scheduler {
                     EventKind::Submitted(_) => {
                         state.enqueue(job);
                         one = true;
-                        all |= job.spec.payload.length > self.small_bytes;
+                        all |= job.spec.payload.length > state.small_bytes;
                     }
                     EventKind::CancelRequested => {
                         state.cancel(job);
@@ -211,7 +213,8 @@ impl State {
         let payload = &job.spec.payload;
         // A job that was cancelled in the queue is never run, so the status alone tells.
         let groups = payload.inline && job.status() == Status::Queued;
-        lane.jobs.push_back(Waiting { id: job.spec.id, bytes: payload.length, groups });
+        let is_large = payload.length > self.small_bytes;
+        lane.jobs.push_back(Waiting { id: job.spec.id, is_large, groups });
         self.offer(&job.spec.tenant);
     }
 
@@ -269,9 +272,9 @@ impl State {
         }
     }
 
-    fn take(&mut self, small_bytes: Option<u64>, now: Instant) -> Option<Work> {
+    fn take(&mut self, class: Class, now: Instant) -> Option<Work> {
         let at = self.ready.iter().position(|tenant| {
-            self.lanes.get(tenant).is_some_and(|lane| lane.may_run(small_bytes, now))
+            self.lanes.get(tenant).is_some_and(|lane| lane.may_run(class, now))
         })?;
         let tenant = self.ready.get(at)?.clone();
         let lane = self.lanes.get_mut(&tenant)?;
@@ -290,7 +293,7 @@ impl State {
             && let Some(tenant) = self.ready.pop_front()
         {
             match self.lanes.get_mut(&tenant) {
-                Some(lane) if lane.may_run(None, now) && lane.first_groups() => {
+                Some(lane) if lane.may_run(Class::Any, now) && lane.first_groups() => {
                     let most = GROUP_LANE_JOBS_MAX.min(GROUP_JOBS_MAX - turns.len());
                     let small = lane.jobs.iter().take(most).take_while(|job| job.groups).count();
                     turns.append(&mut lane.begin(&tenant, small));
@@ -310,12 +313,12 @@ impl State {
 }
 
 impl Lane {
-    fn may_run(&self, small_bytes: Option<u64>, now: Instant) -> bool {
+    fn may_run(&self, class: Class, now: Instant) -> bool {
         let Some(first) = self.jobs.front() else { return false };
         self.running.is_empty()
             && !self.held
             && self.not_before.is_none_or(|due| due <= now)
-            && small_bytes.is_none_or(|most| first.bytes <= most)
+            && (class == Class::Any || !first.is_large)
     }
 
     fn first_groups(&self) -> bool {
@@ -328,6 +331,7 @@ impl Lane {
         let begin = |job: &Waiting| Turn {
             job: job.id,
             tenant: tenant.clone(),
+            is_large: job.is_large,
             stop: Arc::new(Stop::default()),
         };
         let turns: Vec<Turn> = self.jobs.iter().take(jobs).map(begin).collect();

@@ -1,6 +1,6 @@
 //! One worker thread: takes a turn, moves the job as far as it goes, gives the lane back.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{panic::resume_unwind, path::PathBuf, sync::Arc, thread};
 
 use super::{
     command::{Backoff, Checkpoint, Claim, Complete, Postpone, attempts_allowed, decision},
@@ -13,6 +13,7 @@ use crate::{
     error::Code,
     intake::{Spool, Stored},
     journal,
+    limits::LARGE_JOB_NICE,
     poison::Poison,
     records::{self, RecordStore},
 };
@@ -44,7 +45,7 @@ impl Worker {
         while let Some(work) = self.scheduler.take(class) {
             match work {
                 Work::One(turn) => {
-                    let done = self.run(&turn);
+                    let done = if turn.is_large { self.run_aside(&turn) } else { self.run(&turn) };
                     self.scheduler.done(&turn, done);
                 }
                 Work::Group(turns) => {
@@ -53,6 +54,26 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Runs a large job on a thread of its own, which gives way to all others: small jobs, answers and
+    /// commits need little of a processor, but need it at once. A thread may give its priority up, but
+    /// not take it back, and the worker's next turn may be small.
+    fn run_aside(&self, turn: &Turn) -> Done {
+        thread::scope(|scope| {
+            let large = thread::Builder::new().name("large-job".to_owned());
+            let running = large.spawn_scoped(scope, || {
+                // Threads that it starts get the same.
+                if let Err(error) = rustix::process::setpriority_process(None, LARGE_JOB_NICE) {
+                    tracing::warn!(%error, "cannot lower the priority of a large job");
+                }
+                self.run(turn)
+            });
+            match running {
+                Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => self.run(turn),
+            }
+        })
     }
 
     fn run(&self, turn: &Turn) -> Done {

@@ -62,8 +62,7 @@ impl Bench {
 
     /// A turn, if there is one now.
     fn try_take(&self, class: Class) -> Option<Turn> {
-        let small = (class == Class::Small).then_some(SMALL);
-        self.scheduler.state().take(small, Instant::now()).map(one)
+        self.scheduler.state().take(class, Instant::now()).map(one)
     }
 
     fn take(&self) -> Turn {
@@ -458,7 +457,7 @@ fn small(bench: &Bench, owner: &str) -> JobId {
 }
 
 fn group(bench: &Bench) -> Vec<Turn> {
-    match bench.scheduler.state().take(None, Instant::now()) {
+    match bench.scheduler.state().take(Class::Any, Instant::now()) {
         Some(Work::Group(turns)) => turns,
         other => panic!("{other:?}"),
     }

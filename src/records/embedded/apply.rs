@@ -13,8 +13,13 @@ use super::{
 };
 use crate::{
     domain::{Applied, Operation, Tenant},
-    records::{Batch, Error},
+    records::{Batch, Error, Row},
 };
+
+/// Bytes of batches that are small.
+const SMALL_BATCH_BYTES: usize = 1 << 20;
+/// Bytes that an entry adds to memtables beside its row.
+const ENTRY_BYTES: usize = 100;
 
 /// Applies batches; see [`crate::records::RecordStore::apply_all`].
 pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
@@ -39,11 +44,22 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
     }
     if !changes.is_empty() {
         let removed = store.forgotten.remove_with(&store.spaces, &mut changes)?;
-        store.spaces.wait_for_flushes()?;
+        store.spaces.wait_for_flushes(bytes(batches) <= SMALL_BATCH_BYTES)?;
         changes.commit().map_err(failed)?;
         store.forgotten.removed(&removed);
     }
     Ok(cursors)
+}
+
+/// What the batches add to memtables, about.
+fn bytes(batches: &[Batch<'_>]) -> usize {
+    let entries = batches.iter().flat_map(|batch| batch.entries);
+    entries
+        .map(|entry| match entry.row {
+            Row::Cells(cells) => ENTRY_BYTES + cells.len(),
+            Row::Staged => ENTRY_BYTES,
+        })
+        .sum()
 }
 
 pub(super) fn lock(lane: &Mutex<()>) -> MutexGuard<'_, ()> {

@@ -14,6 +14,7 @@ mod read;
 mod side;
 mod spaces;
 mod stage;
+mod tables;
 mod tail;
 mod tenants;
 #[cfg(test)]

@@ -26,6 +26,9 @@ const TENANT_PREFIX: &[u8] = b"tenant/";
 const FJALL_MARKER: &str = "version";
 /// Workers of fjall: one flushes, one compacts.
 const WORKERS: usize = 1;
+/// Sealed memtables of a keyspace that a small batch does not wait for; fjall itself stalls at four, for
+/// a tenth of a second at a time.
+const SEALED_MEMTABLES_MAX: usize = 2;
 /// How often a full flush queue is looked at.
 const FLUSH_POLL: Duration = Duration::from_millis(1);
 
@@ -149,10 +152,12 @@ impl Spaces {
 
     /// Waits until every full memtable is written out. A batch may be as large as a memtable, so a
     /// queue of them would be most of the store's memory. fjall has a bound of its own, but a
-    /// higher one, and it would wait for ever where its writer has failed.
-    pub(super) fn wait_for_flushes(&self) -> Result<(), Error> {
+    /// higher one, and it would wait for ever where its writer has failed. A small batch adds so
+    /// little that it leaves some to be written behind it.
+    pub(super) fn wait_for_flushes(&self, batch_is_small: bool) -> Result<(), Error> {
         let busy = [&self.rows, &self.index, &self.live, &self.effects];
-        while busy.iter().any(|space| space.sealed_memtable_count() > 0) {
+        let most = if batch_is_small { SEALED_MEMTABLES_MAX } else { 0 };
+        while busy.iter().any(|space| space.sealed_memtable_count() > most) {
             // The public way to ask whether a background write has failed.
             self.db.persist(PersistMode::Buffer).map_err(failed)?;
             thread::sleep(FLUSH_POLL);
@@ -228,7 +233,7 @@ fn sync_directory(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn io_failed(error: io::Error) -> Error {
+pub(super) fn io_failed(error: io::Error) -> Error {
     failed(fjall::Error::Io(error))
 }
 

@@ -15,6 +15,7 @@ use super::{
     keys,
     lookup::Lookup,
     spaces::failed,
+    tables::Tables,
     tenants::{NOBODY, State},
 };
 use crate::{
@@ -168,11 +169,11 @@ impl Stage for Staging<'_> {
         self.rows.write(&key, &self.value)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), Error> {
+    fn finish(self: Box<Self>) -> Result<(), Error> {
         // In this order: no entry of the index ever points at a row that is not there.
-        self.rows.finish()?;
-        self.index.finish()?;
-        let Self { store, staged, record, new_entries, .. } = *self;
+        let Self { store, staged, record, new_entries, rows, index, .. } = *self;
+        rows.finish()?;
+        index.finish()?;
         let lane = store.lanes.of(staged.tenant);
         let _turn = lock(&lane);
         let mut changes = store.spaces.durable_batch(2);
@@ -183,34 +184,5 @@ impl Stage for Staging<'_> {
         let record = codec::write_stage(&StageRecord { done: true, ..record });
         changes.insert(&store.spaces.stages, staged.job.as_bytes(), record);
         changes.commit().map_err(failed)
-    }
-}
-
-/// Tables that are written in key order and then join a keyspace as a whole.
-struct Tables<'a>(Writer<'a>);
-
-/// Takes entries, then `None` to end. A function, as fjall has no public name for what it is made of.
-type Writer<'a> = Box<dyn FnMut(Option<(&[u8], &[u8])>) -> fjall::Result<()> + 'a>;
-
-impl<'a> Tables<'a> {
-    fn new(space: &'a fjall::Keyspace) -> Result<Self, Error> {
-        let mut tables = Some(space.start_ingestion().map_err(failed)?);
-        Ok(Self(Box::new(move |entry| match (entry, &mut tables) {
-            (Some((key, value)), Some(tables)) => tables.write(key, value),
-            (Some(_), None) => Err(fjall::Error::Poisoned),
-            // Synced, with the list of tables, when it returns.
-            (None, tables) => match tables.take() {
-                Some(tables) => tables.finish(),
-                None => Ok(()),
-            },
-        })))
-    }
-
-    fn write(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        (self.0)(Some((key, value))).map_err(failed)
-    }
-
-    fn finish(&mut self) -> Result<(), Error> {
-        (self.0)(None).map_err(failed)
     }
 }
