@@ -16,24 +16,36 @@ pub(super) fn trim_spaces(mut cell: &[u8]) -> &[u8] {
 /// Notes where the first `ends.len()` cells of the line end; cells that the line does not have end
 /// where it ends, so that they read as empty.
 ///
-/// Goes by words of eight bytes: cells are so short that a search per cell costs more than it finds.
+/// Looks for the tabs of 64 bytes at once: cells are so short that a search per cell, or per word,
+/// costs more than it finds, most of it for branches that no processor foresees.
 pub(super) fn cut(line: &[u8], ends: &mut [usize]) {
     let mut slots = ends.iter_mut();
-    let (words, rest) = line.as_chunks::<8>();
-    for (base, word) in words.iter().enumerate() {
-        let mut hits = tabs(u64::from_le_bytes(*word));
+    let (blocks, rest) = line.as_chunks::<BLOCK>();
+    let mut last = [0; BLOCK];
+    last.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+    for (number, block) in blocks.iter().chain([&last]).enumerate() {
+        let mut hits = tabs_of(block);
         while hits != 0 {
             let Some(slot) = slots.next() else { return };
-            *slot = base * 8 + hits.trailing_zeros() as usize / 8;
+            *slot = number * BLOCK + hits.trailing_zeros() as usize;
             hits &= hits - 1;
         }
     }
-    let base = line.len() - rest.len();
-    for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == b'\t') {
-        let Some(slot) = slots.next() else { return };
-        *slot = base + at;
-    }
     slots.for_each(|slot| *slot = line.len());
+}
+
+/// Bytes that are looked at together, as many as a number has bits.
+const BLOCK: usize = 64;
+
+/// The places of a block's tabs, as bits.
+fn tabs_of(block: &[u8; BLOCK]) -> u64 {
+    let (words, _) = block.as_chunks::<8>();
+    let gather = |(place, word): (usize, &[u8; 8])| {
+        // Moves the high bits of eight bytes next to each other.
+        let bits = (tabs(u64::from_le_bytes(*word)) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits << (place * 8)
+    };
+    words.iter().enumerate().map(gather).fold(0, |all, bits| all | bits)
 }
 
 /// The high bit of each byte of the word that is a tab.
@@ -62,8 +74,8 @@ mod tests {
     proptest! {
         #[test]
         fn cells_end_where_a_plain_split_ends_them(
-            line in prop::collection::vec(prop_oneof![Just(b'\t'), any::<u8>()], 0..80),
-            width in 0_usize..60,
+            line in prop::collection::vec(prop_oneof![Just(b'\t'), any::<u8>()], 0..300),
+            width in 0_usize..200,
         ) {
             let mut expected = Vec::new();
             let mut end = 0;

@@ -5,34 +5,80 @@
 pub struct Codes {
     /// The codes, in upper case.
     pub values: &'static [&'static str],
+    /// The same as words; a place without a code is 0.
+    words: [u64; CODES_MAX],
     /// What a value outside the set is told.
     pub text: &'static str,
 }
 
-pub(super) static EXT_TYPE: Codes =
-    Codes { values: &["D", "I", "P"], text: "must be one of [D, I, P]" };
-pub(super) static SEX: Codes = Codes { values: &["F", "M", "U"], text: "must be one of [F, M, U]" };
-pub(super) static RACE: Codes = Codes {
-    values: &["1002-5", "2028-9", "2054-5", "2076-8", "2106-3", "2131-1", "UNK", "POL"],
-    text: "must be one of [1002-5, 2028-9, 2054-5, 2076-8, 2106-3, 2131-1, UNK, POL]",
-};
-pub(super) static ETHNICITY: Codes = Codes {
-    values: &["2135-2", "2186-5", "UNK", "POL"],
-    text: "must be one of [2135-2, 2186-5, UNK, POL]",
-};
+/// Codes of the longest set.
+const CODES_MAX: usize = 12;
+/// Bytes of a code that fits a word beside its length.
+const CODE_BYTES_MAX: usize = 7;
+
+impl Codes {
+    const fn new<const N: usize>(values: &'static [&'static str; N], text: &'static str) -> Self {
+        const { assert!(N <= CODES_MAX) };
+        let mut words = [0; CODES_MAX];
+        let (mut values_left, mut slots): (&[&str], &mut [u64]) = (values, &mut words);
+        while let ([value, values @ ..], [slot, others @ ..]) = (values_left, slots) {
+            let Some(word) = word(value.as_bytes()) else { panic!("a code is longer than a word") };
+            *slot = word;
+            (values_left, slots) = (values, others);
+        }
+        Self { values, words, text }
+    }
+}
+
+/// Bytes in upper case and their number as one number; `None` where they do not fit. Codes are so told
+/// apart by one comparison each.
+#[inline]
+const fn word(value: &[u8]) -> Option<u64> {
+    // Both ends, which overlap: memory is only read, and no byte by itself.
+    let bytes = match (value, value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        (_, Some(front), Some(back)) if value.len() <= CODE_BYTES_MAX => {
+            let (front, back) = (u32::from_le_bytes(*front), u32::from_le_bytes(*back));
+            front as u64 | (back as u64) << ((value.len() - 4) * 8)
+        }
+        ([], ..) => 0,
+        ([a], ..) => u64::from_le_bytes([*a, 0, 0, 0, 0, 0, 0, 0]),
+        ([a, b], ..) => u64::from_le_bytes([*a, *b, 0, 0, 0, 0, 0, 0]),
+        ([a, b, c], ..) => u64::from_le_bytes([*a, *b, *c, 0, 0, 0, 0, 0]),
+        _ => return None,
+    };
+    Some(upper(bytes) | (value.len() as u64) << (CODE_BYTES_MAX * 8))
+}
+
+/// Eight bytes with ASCII letters in upper case.
+const fn upper(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES * 0x80;
+    // The high bit of each byte tells: at least `a`, above `z`; no byte carries into the next.
+    let low = word & !HIGH;
+    let from_a = low + ONES * (0x80 - b'a' as u64);
+    let beyond_z = low + ONES * (0x7f - b'z' as u64);
+    let letters = (from_a & !beyond_z) & !word & HIGH;
+    word ^ (letters >> 2)
+}
+
+pub(super) static EXT_TYPE: Codes = Codes::new(&["D", "I", "P"], "must be one of [D, I, P]");
+pub(super) static SEX: Codes = Codes::new(&["F", "M", "U"], "must be one of [F, M, U]");
+pub(super) static RACE: Codes = Codes::new(
+    &["1002-5", "2028-9", "2054-5", "2076-8", "2106-3", "2131-1", "UNK", "POL"],
+    "must be one of [1002-5, 2028-9, 2054-5, 2076-8, 2106-3, 2131-1, UNK, POL]",
+);
+pub(super) static ETHNICITY: Codes =
+    Codes::new(&["2135-2", "2186-5", "UNK", "POL"], "must be one of [2135-2, 2186-5, UNK, POL]");
 // The text's double spaces are the published ones.
-pub(super) static SITE: Codes = Codes {
-    values: &["LT", "LA", "LD", "LG", "LVL", "LLFA", "RT", "RA", "RD", "RG", "RVL", "RLFA"],
-    text: "must be one of [LT,  LA,  LD,  LG,  LVL,  LLFA,  RT,  RA,  RD,  RG,  RVL,  RLFA]",
-};
-pub(super) static DOSE: Codes = Codes {
-    values: &["1", "2", "3", "4", "5", "6", "INV", "UNK"],
-    text: r#"must be [1-6], "INV", or "UNK""#,
-};
+pub(super) static SITE: Codes = Codes::new(
+    &["LT", "LA", "LD", "LG", "LVL", "LLFA", "RT", "RA", "RD", "RG", "RVL", "RLFA"],
+    "must be one of [LT,  LA,  LD,  LG,  LVL,  LLFA,  RT,  RA,  RD,  RG,  RVL,  RLFA]",
+);
+pub(super) static DOSE: Codes =
+    Codes::new(&["1", "2", "3", "4", "5", "6", "INV", "UNK"], r#"must be [1-6], "INV", or "UNK""#);
 pub(super) static YES_NO_UNK: Codes =
-    Codes { values: &["YES", "NO", "UNK"], text: "must be one of [YES, NO, UNK]" };
-pub(super) static YES_NO: Codes =
-    Codes { values: &["YES", "NO"], text: "must be one of [YES, NO]" };
+    Codes::new(&["YES", "NO", "UNK"], "must be one of [YES, NO, UNK]");
+pub(super) static YES_NO: Codes = Codes::new(&["YES", "NO"], "must be one of [YES, NO]");
 
 /// A form that the profile `strict` names by a regular expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +140,8 @@ pub(super) fn is_american_date(value: &[u8]) -> bool {
 
 /// Whether it is one of the codes, in any case.
 pub(super) fn is_one_of(value: &[u8], codes: &Codes) -> bool {
-    codes.values.iter().any(|code| value.eq_ignore_ascii_case(code.as_bytes()))
+    let Some(value) = word(value) else { return false };
+    codes.words.iter().take(codes.values.len()).any(|code| *code == value)
 }
 
 /// Whether it is that many ASCII digits.
@@ -175,6 +222,44 @@ mod tests {
             assert!(!is_admin_type(bad.as_bytes(), 28), "{bad}");
         }
         assert!(is_admin_type(b"42", 42) && !is_admin_type(b"43", 42));
+    }
+
+    #[test]
+    fn codes_are_taken_in_any_case_and_only_whole() {
+        for codes in [&EXT_TYPE, &SEX, &RACE, &ETHNICITY, &SITE, &DOSE, &YES_NO_UNK, &YES_NO] {
+            for code in codes.values {
+                assert!(is_one_of(code.as_bytes(), codes), "{code}");
+                assert!(is_one_of(code.to_lowercase().as_bytes(), codes), "{code}");
+                for wrong in ["", &format!("{code}\0"), &format!("\0{code}"), &format!("{code}?")] {
+                    assert!(!is_one_of(wrong.as_bytes(), codes), "{wrong}");
+                }
+            }
+        }
+        assert!(!is_one_of(b"1002-5 2028-9", &RACE));
+    }
+
+    #[test]
+    fn any_value_is_a_code_or_not_as_byte_by_byte() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let mut hits = 0;
+        for _ in 0..200_000 {
+            let (codes, length) =
+                ([&SEX, &DOSE, &SITE, &RACE][random.usize(..4)], random.usize(..9));
+            let code = codes.values[random.usize(..codes.values.len())].as_bytes();
+            let mut value: Vec<u8> = code.iter().copied().chain([b'x'; 9]).take(length).collect();
+            // Most bytes stay; the others are near to a letter in one bit, or anything.
+            for byte in &mut value {
+                match random.u8(..8) {
+                    0 => *byte ^= 1 << random.u8(..8),
+                    1 => *byte = random.u8(..),
+                    _ => {}
+                }
+            }
+            let plain = codes.values.iter().any(|c| value.eq_ignore_ascii_case(c.as_bytes()));
+            assert_eq!(is_one_of(&value, codes), plain, "{value:?}");
+            hits += u32::from(plain);
+        }
+        assert!(hits > 1_000, "{hits}");
     }
 
     #[test]
