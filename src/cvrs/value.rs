@@ -139,9 +139,11 @@ pub(super) fn is_american_date(value: &[u8]) -> bool {
 }
 
 /// Whether it is one of the codes, in any case.
+#[inline]
 pub(super) fn is_one_of(value: &[u8], codes: &Codes) -> bool {
-    let Some(value) = word(value) else { return false };
-    codes.words.iter().take(codes.values.len()).any(|code| *code == value)
+    let Some(value) = word(value).filter(|word| *word != 0) else { return false };
+    // All of them, as no processor foresees which one it is.
+    codes.words.iter().fold(false, |hit, code| hit | (*code == value))
 }
 
 /// Whether it is that many ASCII digits.
