@@ -10,7 +10,7 @@ use std::{
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
-    config::{BlockSizePolicy, FilterPolicy},
+    config::{BlockSizePolicy, FilterPolicy, PartitioningPolicy},
 };
 
 use super::{tail::cut_torn_batch, tenants::State};
@@ -90,7 +90,7 @@ impl Spaces {
         Ok(Self {
             meta: space("meta", 32, KeyspaceCreateOptions::default)?,
             rows: space("rows", 2, row_options)?,
-            index: space("index", 4, KeyspaceCreateOptions::default)?,
+            index: space("index", 4, index_options)?,
             live: space("live", 16, KeyspaceCreateOptions::default)?,
             effects: space("effects", 16, KeyspaceCreateOptions::default)?,
             cursors: space("cursors", 32, KeyspaceCreateOptions::default)?,
@@ -180,6 +180,14 @@ fn row_options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .filter_policy(FilterPolicy::disabled())
         .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+}
+
+/// A look-up reads one block of each kind, however large its table is. Otherwise it would need all of a
+/// table's filter and block index, more than the cache holds once tables are many.
+fn index_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
 }
 
 fn tenant_key(tenant: &Tenant) -> Vec<u8> {
