@@ -10,7 +10,13 @@ use cvrsd::{
     },
     exit::Exit,
 };
+use tikv_jemallocator::Jemalloc;
 use tokio::runtime;
+
+/// The C library's allocator keeps what one thread freed from the others: after two large jobs one behind
+/// the other, the daemon held twice as much memory as with this one, after four more still.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let exit = match Cli::try_parse() {

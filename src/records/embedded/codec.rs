@@ -1,5 +1,7 @@
 //! How values of the keyspaces are stored. What does not read back whole is damage.
 
+use std::borrow::Cow;
+
 use roaring::RoaringBitmap;
 
 use crate::{
@@ -151,11 +153,16 @@ pub(super) fn read_stage(value: &[u8]) -> Result<StageRecord, Error> {
     }
 }
 
+/// Rows up to which a bitmap is stored as a list; those are small, and runs take longer to read back.
+const LISTED_ROWS_MAX: u64 = 4_096;
+
 /// Stored form of a bitmap. Runs are stored as such: most blocks of live rows are full but for a few, and
 /// a job that touches each block of a large store would else write 8 KiB for each.
 pub(super) fn write_bitmap(bitmap: &RoaringBitmap) -> Result<Vec<u8>, Error> {
-    let mut bitmap = bitmap.clone();
-    bitmap.optimize();
+    let mut bitmap = Cow::Borrowed(bitmap);
+    if bitmap.len() > LISTED_ROWS_MAX {
+        bitmap.to_mut().optimize();
+    }
     let mut value = Vec::with_capacity(bitmap.serialized_size());
     bitmap.serialize_into(&mut value).map_err(|error| Error::Storage(error.to_string()))?;
     Ok(value)
