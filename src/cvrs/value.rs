@@ -140,6 +140,7 @@ pub(super) fn is_american_date(value: &[u8]) -> bool {
 
 /// Whether it is one of the codes, in any case.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "to end at the hit is what costs")]
 pub(super) fn is_one_of(value: &[u8], codes: &Codes) -> bool {
     let Some(value) = word(value).filter(|word| *word != 0) else { return false };
     // All of them, as no processor foresees which one it is.

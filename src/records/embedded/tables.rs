@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::mpsc::{SyncSender, sync_channel},
+    thread::{self, JoinHandle},
 };
 
 use fjall::Keyspace;
@@ -20,9 +22,16 @@ const TABLES_SYNCED: usize = 4;
 /// Tables that are written in key order and then join a keyspace as a whole.
 pub(super) struct Tables<'a> {
     write: Writer<'a>,
-    space: &'a Keyspace,
-    /// Bytes that may not be on disk yet.
+    dir: PathBuf,
+    /// Bytes since a sync was last asked for.
     unsynced: usize,
+    syncs: Option<Syncs>,
+}
+
+/// A thread that syncs the newest tables when it is asked to. It ends with the channel.
+struct Syncs {
+    asked: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 /// Takes entries, then `None` to end. A function, as fjall has no public name for what it is made of.
@@ -40,40 +49,63 @@ impl<'a> Tables<'a> {
                 None => Ok(()),
             },
         });
-        Ok(Self { write, space, unsynced: 0 })
+        Ok(Self { write, dir: space.path().join(TABLES), unsynced: 0, syncs: None })
     }
 
     pub(super) fn write(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         self.unsynced += key.len() + value.len();
         if self.unsynced > TABLE_SYNC_BYTES {
-            self.sync()?;
+            self.unsynced = 0;
+            self.begin_sync().map_err(io_failed)?;
         }
         (self.write)(Some((key, value))).map_err(failed)
     }
 
     pub(super) fn finish(mut self) -> Result<(), Error> {
-        self.sync()?;
+        self.end_syncs().and_then(|()| sync_newest(&self.dir)).map_err(io_failed)?;
         (self.write)(None).map_err(failed)
     }
 
     /// fjall would sync each table once, as a whole, the last one while it holds the lock that every
     /// commit needs; and a sync of a small file waits for a large one's. In pieces, none waits long.
-    fn sync(&mut self) -> Result<(), Error> {
-        self.unsynced = 0;
-        sync_newest(self.space)
+    fn begin_sync(&mut self) -> io::Result<()> {
+        let syncs = match &mut self.syncs {
+            Some(syncs) => syncs,
+            none => none.insert(Syncs::start(self.dir.clone())?),
+        };
+        // Waits where the disk is two pieces behind.
+        match syncs.asked.send(()) {
+            Ok(()) => Ok(()),
+            Err(_) => self.end_syncs(),
+        }
+    }
+
+    /// Waits for the thread; how its syncs went.
+    fn end_syncs(&mut self) -> io::Result<()> {
+        let Some(Syncs { asked, thread }) = self.syncs.take() else { return Ok(()) };
+        drop(asked);
+        thread.join().map_err(|_| io::Error::other("the thread that syncs tables panicked"))?
     }
 }
 
-/// Syncs the newest tables of a keyspace, finished or not.
-fn sync_newest(space: &Keyspace) -> Result<(), Error> {
-    let synced = |table: &PathBuf| match File::open(table) {
+impl Syncs {
+    fn start(dir: PathBuf) -> io::Result<Self> {
+        let (asked, asks) = sync_channel(1);
+        let thread = thread::Builder::new()
+            .name("table-sync".to_owned())
+            .spawn(move || asks.iter().try_for_each(|()| sync_newest(&dir)))?;
+        Ok(Self { asked, thread })
+    }
+}
+
+/// Syncs the newest tables in a directory, finished or not.
+fn sync_newest(dir: &Path) -> io::Result<()> {
+    newest(dir)?.iter().try_for_each(|table| match File::open(table) {
         Ok(table) => table.sync_data(),
         // Merged away meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-    };
-    let tables = newest(&space.path().join(TABLES));
-    tables.and_then(|tables| tables.iter().try_for_each(synced)).map_err(io_failed)
+    })
 }
 
 /// The files in a directory of tables with the greatest numbers.
