@@ -60,8 +60,8 @@ pub const SMALL_TEXT_BYTES_MAX: u64 = 16 << 10;
 pub const GROUP_JOBS_MAX: usize = 128;
 /// Jobs of one lane among them.
 pub const GROUP_LANE_JOBS_MAX: usize = 64;
-/// By how much threads of a large job are nicer than the others. Such a thread still gets about a tenth of
-/// a processor that others want whole, so no job stands still.
+/// By how much threads of a large job are nicer than the others. Against one other thread that wants the same
+/// processor such a thread still gets about a tenth of it, so no job stands still.
 pub const LARGE_JOB_NICE: i32 = 10;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
@@ -139,6 +139,9 @@ pub const STAGED_KEYS_CHUNK: usize = 50_000;
 pub const TABLE_SYNC_BYTES: usize = 8 << 20;
 /// Keys of one batch of deletes from which on two threads work on it.
 pub const PARALLEL_KEYS_MIN: usize = 10_000;
+/// How long the record store may take to write its memtables as tables, also behind a long merge, before it
+/// is given up.
+pub const FLUSH_STALL: Duration = Duration::from_mins(10);
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// Bytes of the record store's own journals on disk, above which memtables that hold on to an old

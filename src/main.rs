@@ -13,8 +13,8 @@ use cvrsd::{
 use tikv_jemallocator::Jemalloc;
 use tokio::runtime;
 
-/// The C library's allocator keeps what one thread freed from the others: after two large jobs one behind
-/// the other, the daemon held twice as much memory as with this one, after four more still.
+/// The C library's allocator keeps what one thread freed from the others: with each further large job the
+/// daemon held more memory, after four of them twice as much as with this one.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -71,6 +71,22 @@ mod tests {
         assert_eq!(without_cr(b"a"), b"a");
     }
 
+    #[test]
+    fn cells_end_at_the_edges_of_blocks_too() {
+        for (length, tab) in
+            [(64, 63), (64, 0), (65, 64), (128, 63), (128, 64), (128, 127), (63, 62)]
+        {
+            let mut line = vec![b'x'; length];
+            line[tab] = b'\t';
+            let mut ends = [0; 3];
+            cut(&line, &mut ends);
+            assert_eq!(ends, [tab, length, length], "tab {tab} of {length}");
+        }
+        let mut ends = [7; 2];
+        cut(b"", &mut ends);
+        assert_eq!(ends, [0, 0]);
+    }
+
     proptest! {
         #[test]
         fn cells_end_where_a_plain_split_ends_them(

@@ -18,6 +18,9 @@ use crate::{
     records::{self, RecordStore},
 };
 
+/// The lowest priority that a thread may have.
+const NICE_MAX: i32 = 19;
+
 /// What every worker works with.
 pub struct Worker {
     /// Where turns come from.
@@ -63,15 +66,17 @@ impl Worker {
         thread::scope(|scope| {
             let large = thread::Builder::new().name("large-job".to_owned());
             let running = large.spawn_scoped(scope, || {
-                // Threads that it starts get the same.
-                if let Err(error) = rustix::process::setpriority_process(None, LARGE_JOB_NICE) {
+                if let Err(error) = give_way() {
                     tracing::warn!(%error, "cannot lower the priority of a large job");
                 }
                 self.run(turn)
             });
             match running {
                 Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(_) => self.run(turn),
+                Err(error) => {
+                    tracing::warn!(%error, "no thread for a large job, its worker runs it");
+                    self.run(turn)
+                }
             }
         })
     }
@@ -340,6 +345,12 @@ impl Worker {
     }
 }
 
+/// Lowers the priority of the thread that calls, and of all that it starts.
+fn give_way() -> rustix::io::Result<()> {
+    let nice = rustix::process::getpriority_process(None)?;
+    rustix::process::setpriority_process(None, (nice + LARGE_JOB_NICE).min(NICE_MAX))
+}
+
 /// Says that a job has ended.
 pub(super) fn told(job: &Job) {
     let outcome = job.outcome().map_or("none", Outcome::as_str);
@@ -379,4 +390,26 @@ pub fn cleanup(
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nice() -> i32 {
+        rustix::process::getpriority_process(None).unwrap()
+    }
+
+    #[test]
+    fn only_the_thread_of_a_large_job_and_those_that_it_starts_give_way() {
+        let before = nice();
+        let (large, started) = thread::spawn(|| {
+            give_way().unwrap();
+            (nice(), thread::spawn(nice).join().unwrap())
+        })
+        .join()
+        .unwrap();
+        assert_eq!((large, started), ((before + LARGE_JOB_NICE).min(NICE_MAX), large));
+        assert_eq!(nice(), before);
+    }
 }

@@ -7,19 +7,14 @@ use std::{
 
 use super::{
     Store,
+    changes::Changes,
     plan::Plan,
-    spaces::failed,
     tenants::{NOBODY, State},
 };
 use crate::{
     domain::{Applied, Operation, Tenant},
-    records::{Batch, Error, Row},
+    records::{Batch, Error},
 };
-
-/// Bytes of batches that are small.
-const SMALL_BATCH_BYTES: usize = 1 << 20;
-/// Bytes that an entry adds to memtables beside its row.
-const ENTRY_BYTES: usize = 100;
 
 /// Applies batches; see [`crate::records::RecordStore::apply_all`].
 pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>, Error> {
@@ -31,7 +26,7 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
     let lanes: Vec<_> = tenants.keys().map(|tenant| store.lanes.of(tenant)).collect();
     let _turns: Vec<_> = lanes.iter().map(|lane| lock(lane)).collect();
     let items = batches.iter().map(|batch| batch.entries.len()).sum();
-    let mut changes = store.spaces.durable_batch(items);
+    let mut changes = Changes::new(&store.spaces, items);
     store.forgotten.settle(&store.spaces, batches.iter().map(|batch| batch.job))?;
     let mut cursors = vec![Applied::default(); batches.len()];
     for (name, places) in &tenants {
@@ -44,22 +39,10 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
     }
     if !changes.is_empty() {
         let removed = store.forgotten.remove_with(&store.spaces, &mut changes)?;
-        store.spaces.wait_for_flushes(bytes(batches) <= SMALL_BATCH_BYTES)?;
-        changes.commit().map_err(failed)?;
+        changes.commit()?;
         store.forgotten.removed(&removed);
     }
     Ok(cursors)
-}
-
-/// What the batches add to memtables, about.
-fn bytes(batches: &[Batch<'_>]) -> usize {
-    let entries = batches.iter().flat_map(|batch| batch.entries);
-    entries
-        .map(|entry| match entry.row {
-            Row::Cells(cells) => ENTRY_BYTES + cells.len(),
-            Row::Staged => ENTRY_BYTES,
-        })
-        .sum()
 }
 
 pub(super) fn lock(lane: &Mutex<()>) -> MutexGuard<'_, ()> {

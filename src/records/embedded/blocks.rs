@@ -1,9 +1,9 @@
 //! Bitmaps over row numbers, in blocks.
 
-use fjall::{Keyspace, OwnedWriteBatch};
+use fjall::Keyspace;
 use roaring::RoaringBitmap;
 
-use super::{codec, spaces::failed};
+use super::{changes::Changes, codec, spaces::failed};
 use crate::{limits::LIVE_BLOCK_ROWS, records::Error};
 
 /// Blocks that a set may have: room for 68 thousand million rows, far beyond any disk.
@@ -54,7 +54,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Puts the blocks that have changed into a write batch.
-    pub(super) fn write(&self, changes: &mut OwnedWriteBatch) -> Result<(), Error> {
+    pub(super) fn write(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
         for (number, block) in (0..).zip(&self.touched) {
             if let Some(block) = block.as_ref().filter(|block| block.changed) {
                 let value = codec::write_bitmap(&block.rows)?;

@@ -15,6 +15,9 @@ const FORMAT: u8 = 1;
 /// Format, job, line and checksum before a row's cells.
 const ROW_HEAD_BYTES: usize = 1 + 16 + 4 + 4;
 
+/// CRC-32 before a bitmap, which would else read back with other rows where a run's length has changed.
+const CRC_BYTES: usize = 4;
+
 /// Row numbers that one index entry points at, by storage; 0 points at none.
 pub(super) type Pointers = PerStorage<u64>;
 
@@ -163,8 +166,12 @@ pub(super) fn write_bitmap(bitmap: &RoaringBitmap) -> Result<Vec<u8>, Error> {
     if bitmap.len() > LISTED_ROWS_MAX {
         bitmap.to_mut().optimize();
     }
-    let mut value = Vec::with_capacity(bitmap.serialized_size());
+    let mut value = Vec::with_capacity(CRC_BYTES + bitmap.serialized_size());
+    value.extend_from_slice(&[0; CRC_BYTES]);
     bitmap.serialize_into(&mut value).map_err(|error| Error::Storage(error.to_string()))?;
+    if let Some((crc, bytes)) = value.split_first_chunk_mut::<CRC_BYTES>() {
+        *crc = crc32fast::hash(bytes).to_be_bytes();
+    }
     Ok(value)
 }
 
@@ -196,9 +203,17 @@ pub(super) fn read_misses(mut value: &[u8]) -> Result<Misses, Error> {
 
 /// Without runs, whose ends would move with every bit that is cleared.
 fn read_bitmap(value: &mut &[u8]) -> Result<RoaringBitmap, Error> {
-    let mut bitmap = RoaringBitmap::deserialize_from(value)
-        .map_err(|error| Error::Damaged(format!("a bitmap does not read back: {error}")))?;
+    let damaged = |what: &str| Error::Damaged(format!("a bitmap does not read back: {what}"));
+    let (crc, mut rest) = value.split_first_chunk().ok_or_else(|| damaged("it has no checksum"))?;
+    let bytes = rest;
+    let bitmap = RoaringBitmap::deserialize_from(&mut rest);
+    let mut bitmap = bitmap.map_err(|error| damaged(&error.to_string()))?;
+    let bytes = bytes.get(..bytes.len() - rest.len()).unwrap_or_default();
+    if crc32fast::hash(bytes).to_be_bytes() != *crc {
+        return Err(damaged("its checksum is wrong"));
+    }
     bitmap.remove_run_compression();
+    *value = rest;
     Ok(bitmap)
 }
 
@@ -274,6 +289,11 @@ mod tests {
         assert!(value.len() < 100, "{}", value.len());
         assert_eq!(read_block(&value).unwrap(), almost_full);
         assert!((0..value.len()).all(|at| is_damage(&read_block(&value[..at]))));
+        for at in 0..value.len() {
+            let mut wrong = value.clone();
+            wrong[at] ^= 1;
+            assert!(is_damage(&read_block(&wrong)), "byte {at}");
+        }
         let beyond: RoaringBitmap = [last + 1].into_iter().collect();
         assert!(is_damage(&read_block(&write_bitmap(&beyond).unwrap())));
 

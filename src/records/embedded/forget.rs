@@ -9,9 +9,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use fjall::OwnedWriteBatch;
-
-use super::spaces::{Spaces, failed};
+use super::{
+    changes::Changes,
+    spaces::{Spaces, failed},
+};
 use crate::{domain::JobId, limits::FORGOTTEN_JOBS_MAX, records::Error};
 
 /// Jobs whose cursors and misses count as gone, but are still there.
@@ -44,9 +45,9 @@ impl Forgotten {
     }
 
     fn remove(&self, spaces: &Spaces) -> Result<(), Error> {
-        let mut changes = spaces.durable_batch(FORGOTTEN_JOBS_MAX);
+        let mut changes = Changes::new(spaces, FORGOTTEN_JOBS_MAX);
         let removed = self.remove_with(spaces, &mut changes)?;
-        changes.commit().map_err(failed)?;
+        changes.commit()?;
         self.removed(&removed);
         Ok(())
     }
@@ -55,7 +56,7 @@ impl Forgotten {
     pub(super) fn remove_with(
         &self,
         spaces: &Spaces,
-        changes: &mut OwnedWriteBatch,
+        changes: &mut Changes<'_>,
     ) -> Result<Vec<JobId>, Error> {
         let jobs: Vec<JobId> = self.jobs().iter().copied().collect();
         for job in &jobs {

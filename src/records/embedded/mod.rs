@@ -5,6 +5,7 @@
 
 mod apply;
 mod blocks;
+mod changes;
 mod codec;
 mod forget;
 mod keys;

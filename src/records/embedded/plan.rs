@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use fjall::OwnedWriteBatch;
 use roaring::RoaringBitmap;
 
 use super::{
+    changes::Changes,
     codec::{self, Pointers},
     keys,
     lookup::Lookup,
@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
 
     /// Decides on the entries key by key, the entries of one key in their order. Rows of different
     /// keys do not touch each other, so this is as if one by one in the order of the batches.
-    pub(super) fn decide(&mut self, changes: &mut OwnedWriteBatch) -> Result<(), Error> {
+    pub(super) fn decide(&mut self, changes: &mut Changes<'_>) -> Result<(), Error> {
         let entries = |(place, lot): (usize, &Lot<'a>)| {
             let batch = lot.batch;
             batch.entries.iter().map(move |entry| (entry, place))
@@ -83,7 +83,7 @@ impl<'a> Plan<'a> {
     fn decide_in_turn(
         &mut self,
         turns: &[Turn<'_>],
-        changes: &mut OwnedWriteBatch,
+        changes: &mut Changes<'_>,
     ) -> Result<(), Error> {
         let mut lookup = self.lookup(turns)?;
         for same_key in turns.chunk_by(|a, b| a.0.key == b.0.key) {
@@ -114,7 +114,7 @@ impl<'a> Plan<'a> {
         place: usize,
         entry: &Entry<'_>,
         pointers: &mut Pointers,
-        changes: &mut OwnedWriteBatch,
+        changes: &mut Changes<'_>,
     ) -> Result<(), Error> {
         let mut hit = PerStorage::<bool>::default();
         for storage in Storage::ALL {
@@ -179,7 +179,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Puts bitmaps, misses, tenant and cursors into the transaction. Returns the new cursors.
-    pub(super) fn finish(self, changes: &mut OwnedWriteBatch) -> Result<Vec<Applied>, Error> {
+    pub(super) fn finish(self, changes: &mut Changes<'_>) -> Result<Vec<Applied>, Error> {
         let appends = |lot: &Lot<'_>| lot.batch.operation != Operation::Delete;
         if self.lots.iter().any(appends) && self.tenant.next_row > NOBODY.next_row {
             self.spaces.write_tenant(changes, self.name, &self.tenant);
@@ -222,7 +222,7 @@ impl<'a> Lot<'a> {
         mut self,
         parts: PerStorage<Part<'_>>,
         spaces: &Spaces,
-        changes: &mut OwnedWriteBatch,
+        changes: &mut Changes<'_>,
     ) -> Result<Applied, Error> {
         if self.batch.entries.is_empty() {
             return Ok(self.cursor);

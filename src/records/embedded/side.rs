@@ -1,9 +1,7 @@
 //! One storage's part of a plan. What a row does in one storage never depends on the other one, so the
 //! two sides of a large delete are decided on two threads.
 
-use fjall::OwnedWriteBatch;
-
-use super::{blocks::Blocks, keys, spaces::Spaces};
+use super::{blocks::Blocks, changes::Changes, keys, spaces::Spaces};
 use crate::{
     domain::{Operation, Storage},
     records::{Batch, Error},
@@ -78,7 +76,7 @@ impl<'a> Side<'a> {
     }
 
     /// Puts the bitmaps into the transaction; returns what each batch does.
-    pub(super) fn finish(self, changes: &mut OwnedWriteBatch) -> Result<Vec<Part<'a>>, Error> {
+    pub(super) fn finish(self, changes: &mut Changes<'_>) -> Result<Vec<Part<'a>>, Error> {
         self.live.write(changes)?;
         self.parts.iter().try_for_each(|part| part.effects.write(changes))?;
         Ok(self.parts)

@@ -4,33 +4,32 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
 };
 
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
+    Database, Keyspace, KeyspaceCreateOptions, LsmError,
     config::{BlockSizePolicy, FilterPolicy, PartitioningPolicy},
 };
 
-use super::{tail::cut_torn_batch, tenants::State};
+use super::{
+    changes::{Changes, Unflushed},
+    tail::cut_torn_batch,
+    tenants::State,
+};
 use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
 
 /// Layout of the keyspaces; another one is refused.
-const FORMAT: &[u8] = b"cvrsd records 1";
+const FORMAT: &[u8] = b"cvrsd records 2";
 /// What the meta keyspace holds beside tenants.
 const FORMAT_KEY: &[u8] = b"format";
 const HASH_KEY: &[u8] = b"hash-key";
 const TENANT_PREFIX: &[u8] = b"tenant/";
 /// Where fjall says of which version a database is; written last when it makes one.
 const FJALL_MARKER: &str = "version";
-/// Workers of fjall: one flushes, one compacts.
+/// Threads of fjall. Of two, one hands merges on to the other, without a pause while that one is busy.
 const WORKERS: usize = 1;
-/// Sealed memtables of a keyspace that a small batch does not wait for; fjall itself stalls at four, for
-/// a tenth of a second at a time.
-const SEALED_MEMTABLES_MAX: usize = 2;
-/// How often a full flush queue is looked at.
-const FLUSH_POLL: Duration = Duration::from_millis(1);
+/// What fjall itself takes for a full memtable; see [`Unflushed`].
+const FJALL_MEMTABLE_BYTES: u64 = 1 << 40;
 
 /// The database with its keyspaces.
 pub(super) struct Spaces {
@@ -51,6 +50,7 @@ pub(super) struct Spaces {
     pub(super) misses: Keyspace,
     /// Job to where its rows were staged.
     pub(super) stages: Keyspace,
+    pub(super) unflushed: Unflushed,
 }
 
 impl Spaces {
@@ -73,8 +73,6 @@ impl Spaces {
         }
     }
 
-    /// fjall keeps the sizes that a keyspace was made with; only the cache follows the
-    /// configuration later.
     fn open_in(dir: &Path, config: &config::Records) -> Result<Self, Error> {
         let db = match database(dir, config) {
             Err(fjall::Error::JournalRecovery(_)) if cut_torn_batch(dir).map_err(io_failed)? => {
@@ -83,19 +81,20 @@ impl Spaces {
             opened => opened,
         }
         .map_err(failed)?;
-        let space = |name: &str, share: u64, options: fn() -> KeyspaceCreateOptions| {
-            let memtable_bytes = config.memtable_bytes / share;
-            db.keyspace(name, || options().max_memtable_size(memtable_bytes)).map_err(failed)
+        let space = |name: &str, options: fn() -> KeyspaceCreateOptions| {
+            let options = || options().max_memtable_size(FJALL_MEMTABLE_BYTES);
+            db.keyspace(name, options).map_err(failed)
         };
         Ok(Self {
-            meta: space("meta", 32, KeyspaceCreateOptions::default)?,
-            rows: space("rows", 2, row_options)?,
-            index: space("index", 4, index_options)?,
-            live: space("live", 16, KeyspaceCreateOptions::default)?,
-            effects: space("effects", 16, KeyspaceCreateOptions::default)?,
-            cursors: space("cursors", 32, KeyspaceCreateOptions::default)?,
-            misses: space("misses", 32, KeyspaceCreateOptions::default)?,
-            stages: space("stages", 32, KeyspaceCreateOptions::default)?,
+            meta: space("meta", KeyspaceCreateOptions::default)?,
+            rows: space("rows", row_options)?,
+            index: space("index", index_options)?,
+            live: space("live", KeyspaceCreateOptions::default)?,
+            effects: space("effects", KeyspaceCreateOptions::default)?,
+            cursors: space("cursors", KeyspaceCreateOptions::default)?,
+            misses: space("misses", KeyspaceCreateOptions::default)?,
+            stages: space("stages", KeyspaceCreateOptions::default)?,
+            unflushed: Unflushed::new(config.memtable_bytes),
             db,
         })
     }
@@ -133,36 +132,14 @@ impl Spaces {
     }
 
     /// Puts a tenant into a write batch.
-    pub(super) fn write_tenant(
-        &self,
-        changes: &mut OwnedWriteBatch,
-        tenant: &Tenant,
-        state: &State,
-    ) {
+    pub(super) fn write_tenant(&self, changes: &mut Changes<'_>, tenant: &Tenant, state: &State) {
         changes.insert(&self.meta, tenant_key(tenant), state.write());
     }
 
-    /// A write batch that is on disk when its commit returns: fjall then calls `fdatasync` on
-    /// its journal, whose length and directory entry it has synced before, and only after that
-    /// makes the changes visible. A write or sync that fails shuts its journal for good.
-    pub(super) fn durable_batch(&self, items: usize) -> OwnedWriteBatch {
-        OwnedWriteBatch::with_capacity(self.db.clone(), items)
-            .durability(Some(PersistMode::SyncData))
-    }
-
-    /// Waits until every full memtable is written out. A batch may be as large as a memtable, so a
-    /// queue of them would be most of the store's memory. fjall has a bound of its own, but a
-    /// higher one, and it would wait for ever where its writer has failed. A small batch adds so
-    /// little that it leaves some to be written behind it.
-    pub(super) fn wait_for_flushes(&self, batch_is_small: bool) -> Result<(), Error> {
-        let busy = [&self.rows, &self.index, &self.live, &self.effects];
-        let most = if batch_is_small { SEALED_MEMTABLES_MAX } else { 0 };
-        while busy.iter().any(|space| space.sealed_memtable_count() > most) {
-            // The public way to ask whether a background write has failed.
-            self.db.persist(PersistMode::Buffer).map_err(failed)?;
-            thread::sleep(FLUSH_POLL);
-        }
-        Ok(())
+    /// Every keyspace.
+    pub(super) fn all(&self) -> [&Keyspace; 8] {
+        let Self { meta, rows, index, live, effects, cursors, misses, stages, .. } = self;
+        [meta, rows, index, live, effects, cursors, misses, stages]
     }
 }
 
@@ -209,10 +186,10 @@ fn make(dir: &Path, config: &config::Records) -> Result<(), Error> {
     getrandom::fill(&mut hash_key).map_err(|error| Error::Storage(error.to_string()))?;
 
     let spaces = Spaces::open_in(&unfinished, config)?;
-    let mut changes = spaces.durable_batch(2);
+    let mut changes = Changes::new(&spaces, 2);
     changes.insert(&spaces.meta, FORMAT_KEY, FORMAT);
     changes.insert(&spaces.meta, HASH_KEY, hash_key);
-    changes.commit().map_err(failed)?;
+    changes.commit()?;
     drop(spaces);
 
     // fjall syncs each keyspace's directory, but not the one that lists them.

@@ -11,10 +11,10 @@ use super::{
     Store,
     apply::lock,
     blocks::Blocks,
+    changes::Changes,
     codec::{self, Pointers, StageRecord},
     keys,
     lookup::Lookup,
-    spaces::failed,
     tables::Tables,
     tenants::{NOBODY, State},
 };
@@ -70,10 +70,10 @@ fn reserve(store: &Store, staged: &Staged<'_>) -> Result<StageRecord, Error> {
     };
     let record = StageRecord { tenant: state.number, base: state.next_row, done: false };
     state.next_row += u64::from(staged.last_line) + 1;
-    let mut changes = store.spaces.durable_batch(2);
+    let mut changes = Changes::new(&store.spaces, 2);
     store.spaces.write_tenant(&mut changes, staged.tenant, &state);
     changes.insert(&store.spaces.stages, staged.job.as_bytes(), codec::write_stage(&record));
-    changes.commit().map_err(failed)?;
+    changes.commit()?;
     Ok(record)
 }
 
@@ -176,13 +176,13 @@ impl Stage for Staging<'_> {
         index.finish()?;
         let lane = store.lanes.of(staged.tenant);
         let _turn = lock(&lane);
-        let mut changes = store.spaces.durable_batch(2);
+        let mut changes = Changes::new(&store.spaces, 2);
         if let Some(mut state) = known(store, &staged)? {
             state.index_entries += new_entries;
             store.spaces.write_tenant(&mut changes, staged.tenant, &state);
         }
         let record = codec::write_stage(&StageRecord { done: true, ..record });
         changes.insert(&store.spaces.stages, staged.job.as_bytes(), record);
-        changes.commit().map_err(failed)
+        changes.commit()
     }
 }

@@ -15,8 +15,8 @@ use crate::{limits::TABLE_SYNC_BYTES, records::Error};
 
 /// Where fjall keeps the tables of a keyspace, by number.
 const TABLES: &str = "tables";
-/// Newest tables that are synced ahead of an ingestion's end: the unfinished one is among them, even where
-/// flushes and merges have begun newer ones.
+/// Newest tables that are synced at a time. The unfinished one is among them unless as many flushes, merges
+/// and other jobs have begun newer ones; then fjall syncs it at its end.
 const TABLES_SYNCED: usize = 4;
 
 /// Tables that are written in key order and then join a keyspace as a whole.
@@ -116,4 +116,46 @@ fn newest(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     numbers.sort_unstable_by(|a, b| b.cmp(a));
     Ok(numbers.iter().take(TABLES_SYNCED).map(|number| dir.join(number.to_string())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> (fjall::Database, Keyspace) {
+        let database = fjall::Database::builder(dir).open().unwrap();
+        let space = database.keyspace("rows", fjall::KeyspaceCreateOptions::default).unwrap();
+        (database, space)
+    }
+
+    fn entries() -> impl Iterator<Item = ([u8; 4], Vec<u8>)> {
+        let value = |n: u32| n.to_le_bytes().repeat(16 << 10);
+        (0_u32..).map(move |n| (n.to_be_bytes(), value(n))).take((4 * TABLE_SYNC_BYTES) >> 16)
+    }
+
+    #[test]
+    fn tables_synced_in_pieces_read_back_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_database, space) = open(dir.path());
+        let mut tables = Tables::new(&space).unwrap();
+        for (key, value) in entries() {
+            tables.write(&key, &value).unwrap();
+        }
+        assert!(tables.syncs.is_some());
+        tables.finish().unwrap();
+        let read = space.iter().map(|entry| entry.into_inner().unwrap());
+        let read: Vec<_> = read.map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+        assert_eq!(read, entries().map(|(key, value)| (key.to_vec(), value)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_sync_that_fails_beside_fails_the_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_database, space) = open(dir.path());
+        let mut tables = Tables::new(&space).unwrap();
+        tables.dir = dir.path().join("gone");
+        let written = entries().try_for_each(|(key, value)| tables.write(&key, &value));
+        assert!(written.and_then(|()| tables.finish()).is_err());
+        assert!(space.is_empty().unwrap());
+    }
 }

@@ -51,7 +51,7 @@ fn another_format_is_refused() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("records");
     let store = Store::open(&dir, &CONFIG).unwrap();
-    store.spaces.meta.insert("format", "cvrsd records 2").unwrap();
+    store.spaces.meta.insert("format", "cvrsd records 3").unwrap();
     drop(store);
     assert!(refusal(&dir).to_string().contains("format of another version"));
 }

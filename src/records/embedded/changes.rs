@@ -1,0 +1,151 @@
+//! Changes that are made together, and how much of them waits in memory.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use fjall::{Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+
+use super::spaces::{Spaces, failed};
+use crate::{limits::FLUSH_STALL, records::Error};
+
+/// How often a flush that goes on is looked at.
+const FLUSH_POLL: Duration = Duration::from_millis(1);
+/// Bytes that an entry takes in a memtable beside its key and value.
+const ENTRY_BYTES: usize = 100;
+
+/// A transaction over all keyspaces.
+pub(super) struct Changes<'a> {
+    spaces: &'a Spaces,
+    batch: OwnedWriteBatch,
+    bytes: usize,
+}
+
+impl<'a> Changes<'a> {
+    /// No changes yet, with room for so many.
+    ///
+    /// They are on disk when [`Changes::commit`] returns: fjall then calls `fdatasync` on its journal,
+    /// whose length and directory entry it has synced before, and only after that makes the changes
+    /// visible. A write or sync that fails shuts its journal for good.
+    pub(super) fn new(spaces: &'a Spaces, items: usize) -> Self {
+        let batch = OwnedWriteBatch::with_capacity(spaces.db.clone(), items)
+            .durability(Some(PersistMode::SyncData));
+        Self { spaces, batch, bytes: 0 }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        space: &Keyspace,
+        key: impl Into<UserKey>,
+        value: impl Into<UserValue>,
+    ) {
+        let (key, value) = (key.into(), value.into());
+        self.bytes += ENTRY_BYTES + key.len() + value.len();
+        self.batch.insert(space, key, value);
+    }
+
+    pub(super) fn remove(&mut self, space: &Keyspace, key: impl Into<UserKey>) {
+        let key = key.into();
+        self.bytes += ENTRY_BYTES + key.len();
+        self.batch.remove(space, key);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Makes all changes durable and visible, or none.
+    pub(super) fn commit(self) -> Result<(), Error> {
+        self.spaces.unflushed.make_room(self.spaces, self.bytes)?;
+        self.batch.commit().map_err(failed)
+    }
+}
+
+/// Bytes that were committed since the memtables were last handed over to be written as tables.
+///
+/// fjall has a bound of its own for each keyspace, which ours is far below: beyond it, each commit asks
+/// fjall's thread for a flush, through a queue that it also answers into. While it merges tables the queue
+/// fills up, and the thread then waits for itself for ever.
+pub(super) struct Unflushed {
+    bytes: Mutex<usize>,
+    most: usize,
+}
+
+impl Unflushed {
+    pub(super) fn new(most: u64) -> Self {
+        Self { bytes: Mutex::default(), most: usize::try_from(most).unwrap_or(usize::MAX) }
+    }
+
+    /// Notes a batch that comes. Where the memtables are full they are handed over, once those before are
+    /// on disk: so twice the bound and a batch is the most that memory holds of them.
+    fn make_room(&self, spaces: &Spaces, batch: usize) -> Result<(), Error> {
+        let mut bytes = self.bytes();
+        if *bytes > self.most {
+            wait_for_flushes(spaces)?;
+            for space in spaces.all() {
+                space.rotate_memtable().map_err(failed)?;
+            }
+            *bytes = 0;
+        }
+        *bytes += batch;
+        Ok(())
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, usize> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until every memtable that was handed over is a table.
+fn wait_for_flushes(spaces: &Spaces) -> Result<(), Error> {
+    let began = Instant::now();
+    while spaces.all().iter().any(|space| space.sealed_memtable_count() > 0) {
+        // The public way to ask whether a background write has failed.
+        spaces.db.persist(PersistMode::Buffer).map_err(failed)?;
+        if began.elapsed() > FLUSH_STALL {
+            let text = format!("tables were not written within {} s", FLUSH_STALL.as_secs());
+            return Err(Error::Storage(text));
+        }
+        thread::sleep(FLUSH_POLL);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const MEMTABLE_BYTES: u64 = 1 << 20;
+
+    /// One keyspace takes far more than its bound, in batches that each are far below it.
+    #[test]
+    fn memtables_are_written_as_tables_at_their_bound_and_keep_nobody_waiting_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config::Records { cache_bytes: 4 << 20, memtable_bytes: MEMTABLE_BYTES };
+        let spaces = Spaces::open(&dir.path().join("records"), &config).unwrap();
+        let value = |n: u32| n.to_be_bytes().repeat(2 << 10);
+        let numbers: Vec<u32> = (0..1_600).collect();
+        thread::scope(|scope| {
+            for numbers in numbers.chunks(400) {
+                let spaces = &spaces;
+                scope.spawn(move || {
+                    for number in numbers {
+                        let mut changes = Changes::new(spaces, 1);
+                        changes.insert(&spaces.live, number.to_be_bytes(), value(*number));
+                        changes.commit().unwrap();
+                        assert!(*spaces.unflushed.bytes() as u64 <= MEMTABLE_BYTES + 20_000);
+                        assert!(spaces.live.sealed_memtable_count() <= 1);
+                    }
+                });
+            }
+        });
+        wait_for_flushes(&spaces).unwrap();
+        assert!(spaces.live.table_count() > 0);
+        for number in numbers {
+            assert_eq!(*spaces.live.get(number.to_be_bytes()).unwrap().unwrap(), value(number));
+        }
+    }
+}
