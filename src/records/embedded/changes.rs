@@ -74,12 +74,14 @@ pub(super) struct Unflushed {
 }
 
 impl Unflushed {
-    pub(super) fn new(most: u64) -> Self {
-        Self { bytes: Mutex::default(), most: usize::try_from(most).unwrap_or(usize::MAX) }
+    /// For memtables of so many bytes, of which one half fills up while the other is written.
+    pub(super) fn new(memtable_bytes: u64) -> Self {
+        let most = usize::try_from(memtable_bytes / 2).unwrap_or(usize::MAX);
+        Self { bytes: Mutex::default(), most }
     }
 
     /// Notes a batch that comes. Where the memtables are full they are handed over, once those before are
-    /// on disk: so twice the bound and a batch is the most that memory holds of them.
+    /// on disk: so twice that and a batch is the most that memory holds of them.
     fn make_room(&self, spaces: &Spaces, batch: usize) -> Result<(), Error> {
         let mut bytes = self.bytes();
         if *bytes > self.most {
@@ -136,7 +138,7 @@ mod tests {
                         let mut changes = Changes::new(spaces, 1);
                         changes.insert(&spaces.live, number.to_be_bytes(), value(*number));
                         changes.commit().unwrap();
-                        assert!(*spaces.unflushed.bytes() as u64 <= MEMTABLE_BYTES + 20_000);
+                        assert!(*spaces.unflushed.bytes() as u64 <= MEMTABLE_BYTES / 2 + 20_000);
                         assert!(spaces.live.sealed_memtable_count() <= 1);
                     }
                 });
