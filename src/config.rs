@@ -208,8 +208,8 @@ impl Default for Journal {
 pub struct Records {
     /// Bytes of its block cache.
     pub cache_bytes: u64,
-    /// Bytes of changes that it keeps in memory until they are written out as sorted tables, half of them
-    /// at a time.
+    /// Bytes of changes that it keeps in memory until they are written out as sorted tables; it begins at a
+    /// quarter.
     pub memtable_bytes: u64,
 }
 

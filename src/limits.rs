@@ -139,8 +139,8 @@ pub const STAGED_KEYS_CHUNK: usize = 50_000;
 pub const TABLE_SYNC_BYTES: usize = 8 << 20;
 /// Keys of one batch of deletes from which on two threads work on it.
 pub const PARALLEL_KEYS_MIN: usize = 10_000;
-/// How long the record store may take to write its memtables as tables, also behind a long merge, before it
-/// is given up.
+/// How long the record store may take to write one memtable as a table or to merge some, before it is given
+/// up.
 pub const FLUSH_STALL: Duration = Duration::from_mins(10);
 /// Rows in one block of the record store's bitmaps.
 pub const LIVE_BLOCK_ROWS: u64 = 65_536;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fjall::{Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 
 use super::spaces::{Spaces, failed};
 use crate::{limits::FLUSH_STALL, records::Error};
@@ -69,41 +69,57 @@ impl<'a> Changes<'a> {
 /// fjall's thread for a flush, through a queue that it also answers into. While it merges tables the queue
 /// fills up, and the thread then waits for itself for ever.
 pub(super) struct Unflushed {
-    bytes: Mutex<usize>,
-    most: usize,
+    bytes: Mutex<u64>,
+    memtable_bytes: u64,
 }
 
 impl Unflushed {
-    /// For memtables of so many bytes, of which one half fills up while the other is written.
-    pub(super) fn new(memtable_bytes: u64) -> Self {
-        let most = usize::try_from(memtable_bytes / 2).unwrap_or(usize::MAX);
-        Self { bytes: Mutex::default(), most }
+    /// For memtables of so many bytes in all. What fjall found in its journal is in them already: it writes
+    /// no table when it is closed.
+    pub(super) fn new(db: &Database, memtable_bytes: u64) -> Self {
+        Self { bytes: Mutex::new(db.write_buffer_size()), memtable_bytes }
     }
 
-    /// Notes a batch that comes. Where the memtables are full they are handed over, once those before are
-    /// on disk: so twice that and a batch is the most that memory holds of them.
+    /// Notes a batch that comes. From a quarter of the bound on the memtables are handed over, once those
+    /// before are on disk. Until they are, batches pass up to half of it and then wait; so about all of it,
+    /// and the batches on their way, is the most that memory holds.
     fn make_room(&self, spaces: &Spaces, batch: usize) -> Result<(), Error> {
         let mut bytes = self.bytes();
-        if *bytes > self.most {
+        if *bytes > self.memtable_bytes / 2 {
             wait_for_flushes(spaces)?;
+        }
+        if *bytes > self.memtable_bytes / 4 && sealed(spaces) == 0 {
             for space in spaces.all() {
                 space.rotate_memtable().map_err(failed)?;
             }
             *bytes = 0;
         }
-        *bytes += batch;
+        *bytes += batch as u64;
         Ok(())
     }
 
-    fn bytes(&self) -> MutexGuard<'_, usize> {
+    fn bytes(&self) -> MutexGuard<'_, u64> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits until every memtable that was handed over is a table.
+/// Memtables that were handed over and are not tables yet.
+fn sealed(spaces: &Spaces) -> usize {
+    spaces.all().iter().map(|space| space.sealed_memtable_count()).sum()
+}
+
+/// Waits until there is none, as long as flushes and merges come to an end meanwhile.
 fn wait_for_flushes(spaces: &Spaces) -> Result<(), Error> {
-    let began = Instant::now();
-    while spaces.all().iter().any(|space| space.sealed_memtable_count() > 0) {
+    let mut progress = (0, 0);
+    let mut began = Instant::now();
+    loop {
+        let now = (sealed(spaces), spaces.db.compactions_completed());
+        if now.0 == 0 {
+            return Ok(());
+        }
+        if now != progress {
+            (progress, began) = (now, Instant::now());
+        }
         // The public way to ask whether a background write has failed.
         spaces.db.persist(PersistMode::Buffer).map_err(failed)?;
         if began.elapsed() > FLUSH_STALL {
@@ -112,7 +128,6 @@ fn wait_for_flushes(spaces: &Spaces) -> Result<(), Error> {
         }
         thread::sleep(FLUSH_POLL);
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -138,7 +153,7 @@ mod tests {
                         let mut changes = Changes::new(spaces, 1);
                         changes.insert(&spaces.live, number.to_be_bytes(), value(*number));
                         changes.commit().unwrap();
-                        assert!(*spaces.unflushed.bytes() as u64 <= MEMTABLE_BYTES / 2 + 20_000);
+                        assert!(*spaces.unflushed.bytes() <= MEMTABLE_BYTES / 2 + 20_000);
                         assert!(spaces.live.sealed_memtable_count() <= 1);
                     }
                 });
@@ -149,5 +164,24 @@ mod tests {
         for number in numbers {
             assert_eq!(*spaces.live.get(number.to_be_bytes()).unwrap().unwrap(), value(number));
         }
+    }
+
+    /// What is found at a start counts, so that many short runs do not fill memory and journal.
+    #[test]
+    fn memtables_of_earlier_runs_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config::Records { cache_bytes: 4 << 20, memtable_bytes: MEMTABLE_BYTES };
+        let mut most = 0;
+        for run in 0..10_u32 {
+            let spaces = Spaces::open(&dir.path().join("records"), &config).unwrap();
+            for number in 0..10_u32 {
+                let mut changes = Changes::new(&spaces, 1);
+                changes.insert(&spaces.live, (10 * run + number).to_be_bytes(), [7; 8 << 10]);
+                changes.commit().unwrap();
+            }
+            wait_for_flushes(&spaces).unwrap();
+            most = most.max(spaces.db.write_buffer_size());
+        }
+        assert!(most > 50_000 && most < MEMTABLE_BYTES / 2, "{most}");
     }
 }

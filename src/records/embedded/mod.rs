@@ -46,8 +46,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `dir`; makes an empty one where `dir` is missing or empty. The sizes of
-    /// memtables are those of the configuration that the store was made with.
+    /// Opens the store in `dir`; makes an empty one where `dir` is missing or empty.
     ///
     /// # Errors
     /// [`Error::Storage`] when another process has it open or it cannot be read or written;

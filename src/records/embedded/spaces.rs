@@ -94,7 +94,7 @@ impl Spaces {
             cursors: space("cursors", KeyspaceCreateOptions::default)?,
             misses: space("misses", KeyspaceCreateOptions::default)?,
             stages: space("stages", KeyspaceCreateOptions::default)?,
-            unflushed: Unflushed::new(config.memtable_bytes),
+            unflushed: Unflushed::new(&db, config.memtable_bytes),
             db,
         })
     }
