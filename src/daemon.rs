@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     engine::{self, Engine, Parts, Service},
     exit::Exit,
+    failpoint::{Point, hit},
     grpc,
     intake::Spool,
     journal::{self, Sled},
@@ -128,10 +129,13 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
         journal::Error::InUse(_) => Ended::new(Exit::InUse, e),
         other => stopped(&other),
     })?;
+    hit(Point::StartJournal);
     found.check_records(&journal).map_err(|e| stopped(&e))?;
     let store = records::embedded::Store::open(&dir.join("records"), &config.records)
         .map_err(|e| stopped(&e))?;
+    hit(Point::StartRecords);
     let spool = Spool::open(dir, &config.intake).map_err(|e| stopped(&e))?;
+    hit(Point::StartSpool);
     let parts = Parts { journal: Arc::new(journal), store: Arc::new(store), spool };
     Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))
 }

@@ -12,6 +12,7 @@ pub mod domain;
 pub mod engine;
 pub mod error;
 pub mod exit;
+pub mod failpoint;
 pub mod grpc;
 pub mod intake;
 pub mod journal;

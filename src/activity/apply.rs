@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     domain::{Applied, EventKind, Operation},
+    failpoint::{Point, hit},
     limits::{BATCH_BYTES_MAX, CHECKPOINTS_MAX},
     records::{self, Batch, Entry, RecordStore, Row},
 };
@@ -66,6 +67,7 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
         let last = cursor.position == step.job.validated.rows_valid;
         if !last && pace.is_due(cursor.position) {
             (step.record)(EventKind::ProcessingAdvanced(cursor))?;
+            hit(Point::BatchRecorded);
             pace.took(cursor.position);
         }
     }

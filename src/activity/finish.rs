@@ -11,6 +11,7 @@ use super::{
 use crate::{
     cvrs::Miss,
     domain::{Applied, Ending, Failure, Job, Operation, Outcome, Storage, Validated},
+    failpoint::{Point, hit},
     records::Misses,
 };
 
@@ -45,6 +46,7 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
         write_refusals(step, &mut report, &refusals, Ids::open(step, cancelled)?)?;
     }
     let report_length = report.sync().context("cannot sync the report")?;
+    hit(Point::ReportSynced);
     let report_crc = checksum(&path, report_length).context("cannot read the report")?;
     let outcome =
         if cancelled { Outcome::Cancelled } else { Job::outcome_of(&job.validated, &applied) };

@@ -14,6 +14,7 @@ use crate::{
     cvrs::{Checker, Header, Need, RowError, RowKind, is_empty_line},
     domain::{EventKind, Operation, Validated},
     error::Code,
+    failpoint::{Point, hit},
     intake::{self, Lines, TextLimits},
     limits::CHECKPOINTS_MAX,
 };
@@ -80,6 +81,7 @@ impl<'a> Pass<'a> {
     fn run(mut self) -> Result<Validation, Error> {
         self.check_rows()?;
         self.sync()?;
+        hit(Point::ValidationEnded);
         let most = u64::from(u32::MAX);
         if self.at.line > most {
             return Err(Error::file(Code::FileRows, format!("the file has over {most} lines")));
@@ -126,7 +128,9 @@ impl<'a> Pass<'a> {
             }
             if self.pace.is_due(self.at.rows) {
                 self.sync()?;
+                hit(Point::ValidationSynced);
                 (self.step.record)(EventKind::ValidationAdvanced(self.at))?;
+                hit(Point::ValidationRecorded);
                 self.pace.took(self.at.rows);
             }
         }

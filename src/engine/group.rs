@@ -20,6 +20,7 @@ use super::{
 use crate::{
     activity::{self, Shared, Small, Step, StopReason, validate_small},
     domain::{Applied, Ending, Job, JobId, Outcome, Tenant},
+    failpoint::{Point, hit},
     intake::Stored,
     journal::{self, Committed, Decision},
     records::{self, Batch},
@@ -58,6 +59,7 @@ impl Worker {
             Ok(claimed) => claimed,
             Err(cause) => return turns.iter().map(|turn| self.unrecorded(turn, &cause)).collect(),
         };
+        hit(Point::GroupClaimed);
         let claimed = turns.iter().zip(claimed);
         let mut members: Vec<Member<'_>> = claimed
             .map(|(turn, claimed)| Member { turn, state: self.claimed(turn, claimed) })
@@ -123,6 +125,7 @@ impl Worker {
             Ok(applied) => applied,
             Err(error) => return self.not_applied(members, error),
         };
+        hit(Point::GroupApplied);
         let mut applied = applied.into_iter();
         for member in members {
             member.advance(|turn, state| {
@@ -193,6 +196,7 @@ impl Worker {
             return;
         }
         let completed = self.journal.record_all_blocking(decisions);
+        hit(Point::GroupCompleted);
         let mut completed = completed.map(Vec::into_iter);
         for member in members {
             member.advance(|turn, state| {

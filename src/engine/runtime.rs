@@ -17,6 +17,7 @@ use super::{
 use crate::{
     activity::Workspace,
     config::Config,
+    failpoint::{Point, hit},
     intake::Spool,
     journal::{self, Journal},
     poison::Poison,
@@ -72,6 +73,7 @@ impl Engine {
         let jobs = stored.verify()?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(jobs, elapsed_ms, "journal verified");
+        hit(Point::StartVerified);
         let workspace = Workspace::open(Path::new(&config.data.dir))?;
         let scheduler = Arc::new(Scheduler::new(config.engine.express_bytes));
         let hub = Arc::new(Hub::default());
@@ -81,6 +83,7 @@ impl Engine {
             vec![quotas.clone(), hub.clone(), scheduler.clone()];
         let handle = journal::start(Arc::clone(&stored), observers, poison.clone())?;
         recover(&*stored, &handle, &*store, &spool, &workspace, &scheduler, &hub)?;
+        hit(Point::StartRecovered);
         handle.unfinished().iter().for_each(|job| quotas.seed(job));
         let worker = Arc::new(Worker {
             scheduler: Arc::clone(&scheduler),

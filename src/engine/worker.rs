@@ -11,6 +11,7 @@ use crate::{
     clock, config,
     domain::{Ending, EventKind, Failure, Job, Outcome, Status},
     error::Code,
+    failpoint::{Point, hit},
     intake::{Spool, Stored},
     journal,
     limits::LARGE_JOB_NICE,
@@ -231,8 +232,10 @@ impl Worker {
 
     fn complete(&self, turn: &Turn, ending: Ending) -> Result<Done, activity::Error> {
         let job = self.journal.record_blocking(turn.job, decision(Complete(ending)))?.job;
+        hit(Point::JobCompleted);
         told(&job);
         cleanup(&job, &*self.store, &self.spool, &self.workspace)?;
+        hit(Point::JobCleaned);
         Ok(Done::Ended)
     }
 
@@ -378,6 +381,7 @@ pub fn cleanup(
 ) -> Result<(), records::Error> {
     let id = job.spec.id;
     store.forget(id)?;
+    hit(Point::JobForgotten);
     let remove = || {
         if job.report_length == 0 {
             workspace.remove_report(id)?;

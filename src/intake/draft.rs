@@ -9,6 +9,8 @@ use std::{
 
 use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
+use crate::failpoint::{Point, hit};
+
 /// The file of one upload, with the slot that the upload takes: both go when it is dropped.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -33,10 +35,12 @@ impl Draft {
     pub(super) fn publish(mut self, target: &Path) -> io::Result<()> {
         std::fs::rename(&self.path, target)?;
         self.kept = true;
+        hit(Point::UploadMoved);
         let synced = target.parent().map_or(Ok(()), sync_directory);
         if synced.is_err() {
             remove_quietly(target);
         }
+        hit(Point::UploadKept);
         synced
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     config,
     domain::{MediaType, Payload},
     error::{Code, Error},
+    failpoint::{Point, hit},
     limits::{
         ENCODED_GROWTH_MAX, SMALL_PAYLOAD_BYTES_MAX, SMALL_TEXT_BYTES_MAX, SPOOL_QUEUE_CHUNKS,
     },
@@ -169,6 +170,7 @@ impl Body {
             Place::Memory(bytes, _, slot) => Content::Memory { bytes: bytes.into(), _slot: slot },
             Place::File(file, draft) => {
                 file.sync_data().map_err(|e| disk(&e))?;
+                hit(Point::UploadSynced);
                 Content::File(draft)
             }
             Place::Nowhere => return Err(Error::internal("an upload has lost its file")),

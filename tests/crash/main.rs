@@ -12,6 +12,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "failpoints")]
+mod points;
 mod small;
 #[path = "../support/mod.rs"]
 mod support;

@@ -127,6 +127,11 @@ impl Daemon {
         assert!(status.unwrap().success());
     }
 
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Kills without a chance to clean up.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

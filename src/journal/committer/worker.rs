@@ -16,6 +16,7 @@ use super::{
     live::{self, Shared},
     watchdog::Watchdog,
 };
+use crate::failpoint::{Point, hit};
 use crate::{limits::COMMIT_GROUP_MAX, poison::Poison};
 
 /// Everything that the committer's thread owns.
@@ -91,6 +92,7 @@ impl Worker {
         match failure.map_or_else(|| self.commit(&staged), Err) {
             Ok(()) => {
                 self.publish(&staged);
+                hit(Point::CommitPublished);
                 replies.into_iter().for_each(Reply::send);
             }
             Err(error) => {

@@ -28,6 +28,7 @@ use super::{Change, Error, Journal, codec};
 use crate::{
     config,
     domain::{Event, Job, JobId, Tenant},
+    failpoint::{Point, hit},
 };
 use open::Opened;
 use plan::{Counters, Heads, Plan};
@@ -120,9 +121,13 @@ impl Journal for Sled {
             // Stays so when anything below fails or panics: what is on disk is then unknown.
             writer.failed = true;
             self.trees.apply(&plan)?;
+            hit(Point::JournalWritten);
             self.db.flush().map_err(storage)?;
+            hit(Point::JournalFlushed);
             self.file.sync_data().map_err(|e| io("sync", &e))?;
+            hit(Point::JournalSynced);
             self.tip.write(plan.counters).map_err(|e| io("write the tip", &e))?;
+            hit(Point::JournalTipped);
             writer.counters = plan.counters;
             plan.note_heads(&mut writer.heads);
             writer.failed = false;

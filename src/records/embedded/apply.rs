@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Applied, Operation, Tenant},
+    failpoint::{Point, hit},
     records::{Batch, Error},
 };
 
@@ -39,7 +40,9 @@ pub(super) fn apply(store: &Store, batches: &[Batch<'_>]) -> Result<Vec<Applied>
     }
     if !changes.is_empty() {
         let removed = store.forgotten.remove_with(&store.spaces, &mut changes)?;
+        hit(Point::BatchDecided);
         changes.commit()?;
+        hit(Point::BatchCommitted);
         store.forgotten.removed(&removed);
     }
     Ok(cursors)

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Operation, PerStorage, Storage},
+    failpoint::{Point, hit},
     limits::STAGED_KEYS_CHUNK,
     records::{Error, KeyHash, Stage, Staged},
 };
@@ -74,6 +75,7 @@ fn reserve(store: &Store, staged: &Staged<'_>) -> Result<StageRecord, Error> {
     store.spaces.write_tenant(&mut changes, staged.tenant, &state);
     changes.insert(&store.spaces.stages, staged.job.as_bytes(), codec::write_stage(&record));
     changes.commit()?;
+    hit(Point::StageReserved);
     Ok(record)
 }
 
@@ -172,8 +174,11 @@ impl Stage for Staging<'_> {
     fn finish(self: Box<Self>) -> Result<(), Error> {
         // In this order: no entry of the index ever points at a row that is not there.
         let Self { store, staged, record, new_entries, rows, index, .. } = *self;
+        hit(Point::StageWritten);
         rows.finish()?;
+        hit(Point::StageRows);
         index.finish()?;
+        hit(Point::StageIndex);
         let lane = store.lanes.of(staged.tenant);
         let _turn = lock(&lane);
         let mut changes = Changes::new(&store.spaces, 2);
@@ -183,6 +188,8 @@ impl Stage for Staging<'_> {
         }
         let record = codec::write_stage(&StageRecord { done: true, ..record });
         changes.insert(&store.spaces.stages, staged.job.as_bytes(), record);
-        changes.commit()
+        changes.commit()?;
+        hit(Point::StageNoted);
+        Ok(())
     }
 }
