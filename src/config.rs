@@ -105,11 +105,13 @@ impl Default for Admin {
 pub struct Data {
     /// The data directory; made when missing.
     pub dir: PathBuf,
+    /// Bytes of its disk that are kept for running jobs: with less no upload is taken.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        Self { dir: PathBuf::from("data") }
+        Self { dir: PathBuf::from("data"), reserve_bytes: 1 << 30 }
     }
 }
 

@@ -134,7 +134,7 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let store = records::embedded::Store::open(&dir.join("records"), &config.records)
         .map_err(|e| stopped(&e))?;
     hit(Point::StartRecords);
-    let spool = Spool::open(dir, &config.intake).map_err(|e| stopped(&e))?;
+    let spool = Spool::open(&config.data, &config.intake).map_err(|e| stopped(&e))?;
     hit(Point::StartSpool);
     let parts = Parts { journal: Arc::new(journal), store: Arc::new(store), spool };
     Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))

@@ -31,6 +31,8 @@ pub enum Kind {
     Range,
     /// A quota is used up.
     Exhausted,
+    /// The disk has no room.
+    Full,
     /// Starting or draining.
     Unavailable,
     /// Our fault.
@@ -184,6 +186,8 @@ codes! {
     JobCancelled = "CVRS-JOB-CANCELLED", Conflict;
     /// More uploads run at once than `intake.uploads_max`, or too many synchronous ones are waited for.
     UploadsExhausted = "CVRS-UPLOADS-EXHAUSTED", Exhausted;
+    /// The disk has less room than `data.reserve_bytes`, or would with the upload.
+    DiskReserve = "CVRS-DISK-RESERVE", Full;
     /// The daemon is starting and does not serve yet.
     Starting = "CVRS-STARTING", Unavailable;
     /// The daemon is draining.

@@ -16,6 +16,8 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
 /// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
 pub const UPLOAD_BYTES_MIN: usize = 32 << 10;
+/// How often it is looked how much room the disk has.
+pub const DISK_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes that a content encoding is undone into at a time.
 pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
 /// How many times `intake.max_body_bytes` an encoded body may have before decoding.

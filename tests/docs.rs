@@ -145,6 +145,7 @@ fn statuses(kind: Kind) -> Option<[&'static str; 2]> {
         Kind::OutOfRange => ["400", "OUT_OF_RANGE"],
         Kind::Range => ["416", "OUT_OF_RANGE"],
         Kind::Exhausted => ["429", "RESOURCE_EXHAUSTED"],
+        Kind::Full => ["507", "RESOURCE_EXHAUSTED"],
         Kind::Unavailable => ["503", "UNAVAILABLE"],
         Kind::Internal => ["500", "INTERNAL"],
         Kind::Job => return None,

@@ -25,7 +25,7 @@ fn grpc_code(kind: Kind) -> Grpc {
     match kind {
         Kind::Unauthenticated => Grpc::Unauthenticated,
         Kind::Forbidden => Grpc::PermissionDenied,
-        Kind::Exhausted => Grpc::ResourceExhausted,
+        Kind::Exhausted | Kind::Full => Grpc::ResourceExhausted,
         Kind::NotFound => Grpc::NotFound,
         Kind::Unavailable => Grpc::Unavailable,
         Kind::Invalid => Grpc::InvalidArgument,

@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     if config.data.dir.as_os_str().is_empty() {
         return Err(Error("data.dir is empty".to_owned()));
     }
+    number("data.reserve_bytes", config.data.reserve_bytes, 0..=TIB)?;
     let status = config.rest.submit_status;
     if status != 200 && status != 202 {
         return Err(Error(format!("rest.submit_status is {status}, must be 200 or 202")));

@@ -39,7 +39,7 @@ fn grpc_code(kind: Kind) -> Grpc {
         Kind::MethodNotAllowed => Grpc::Unimplemented,
         Kind::Conflict => Grpc::AlreadyExists,
         Kind::OutOfRange | Kind::Range => Grpc::OutOfRange,
-        Kind::Exhausted => Grpc::ResourceExhausted,
+        Kind::Exhausted | Kind::Full => Grpc::ResourceExhausted,
         Kind::Unavailable => Grpc::Unavailable,
         Kind::Internal | Kind::Job => Grpc::Internal,
     }
@@ -97,6 +97,7 @@ mod tests {
             (Code::RequestConflict, Grpc::AlreadyExists),
             (Code::SeqOutOfRange, Grpc::OutOfRange),
             (Code::UploadsExhausted, Grpc::ResourceExhausted),
+            (Code::DiskReserve, Grpc::ResourceExhausted),
             (Code::Starting, Grpc::Unavailable),
             (Code::Draining, Grpc::Unavailable),
             (Code::Internal, Grpc::Internal),

@@ -17,6 +17,7 @@ mod draft;
 mod encoding;
 mod lines;
 mod reader;
+mod room;
 mod spool;
 mod upload;
 mod writer;

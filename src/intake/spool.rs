@@ -5,7 +5,7 @@ use std::{
     fs::DirBuilder,
     io,
     os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     Encoding, Upload,
     draft::sync_directory,
+    room::Room,
     writer::{self, Body, Meter, Order},
 };
 use crate::{
@@ -37,6 +38,7 @@ struct Shared {
     payloads: PathBuf,
     config: config::Intake,
     slots: Arc<Semaphore>,
+    room: Arc<Room>,
     next: AtomicU64,
 }
 
@@ -46,7 +48,8 @@ impl Spool {
     ///
     /// # Errors
     /// When a directory cannot be made, read or synced.
-    pub fn open(data_dir: &Path, config: &config::Intake) -> io::Result<Self> {
+    pub fn open(data: &config::Data, config: &config::Intake) -> io::Result<Self> {
+        let data_dir = data.dir.as_path();
         let incoming = data_dir.join("spool");
         let payloads = data_dir.join("payloads");
         for directory in [&incoming, &payloads] {
@@ -61,8 +64,10 @@ impl Spool {
         }
         let slots = Arc::new(Semaphore::new(config.uploads_max.min(Semaphore::MAX_PERMITS)));
         let next = AtomicU64::new(0);
+        let room = Room::open(data_dir, data.reserve_bytes)?;
         let config = config.clone();
-        Ok(Self { shared: Arc::new(Shared { incoming, payloads, config, slots, next }) })
+        let shared = Shared { incoming, payloads, config, slots, room, next };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one; `meter`
@@ -70,8 +75,8 @@ impl Spool {
     /// for its digest, but takes no more room than that and cannot be kept.
     ///
     /// # Errors
-    /// `BodyTooLarge` where the announced length already says so, `UploadsExhausted` while
-    /// `intake.uploads_max` others run.
+    /// `BodyTooLarge` where the announced length already says so, `DiskReserve` where the disk has no room
+    /// for it, `UploadsExhausted` while `intake.uploads_max` others run.
     pub fn begin(
         &self,
         media: MediaType,
@@ -87,15 +92,16 @@ impl Spool {
         {
             return Err(writer::too_large(config.max_body_bytes));
         }
+        self.shared.room.check(announced_length.unwrap_or(0).min(keep_max))?;
         let slot = Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| {
             let max = config.uploads_max;
             Error::new(Code::UploadsExhausted, format!("{max} uploads run already"))
         })?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let path = self.shared.incoming.join(format!("{number}.part"));
-        let config = config.clone();
+        let (config, room) = (config.clone(), Arc::clone(&self.shared.room));
         let idle_timeout = config.idle_timeout;
-        let order = Order { path, slot, media, encoding, config, meter, keep_max };
+        let order = Order { path, slot, room, media, encoding, config, meter, keep_max };
         Ok(Upload::new(self.clone(), Body::new(order), idle_timeout))
     }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{archive::sample::Sample, *};
 use crate::{
-    config::Intake,
+    config::{Data, Intake},
     domain::{JobId, MediaType},
     error::{Code, Error},
     limits::{
@@ -36,6 +36,11 @@ fn of_length(bytes: u64) -> Vec<u8> {
     lines.take(usize::try_from(bytes).unwrap()).collect()
 }
 
+/// Takes uploads as long as the disk takes them.
+fn data_at(dir: &std::path::Path) -> Data {
+    Data { dir: dir.to_owned(), reserve_bytes: 0 }
+}
+
 struct Fixture {
     data: TempDir,
     spool: Spool,
@@ -44,7 +49,7 @@ struct Fixture {
 impl Fixture {
     fn new(config: &Intake) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let spool = Spool::open(data.path(), config).unwrap();
+        let spool = Spool::open(&data_at(data.path()), config).unwrap();
         Self { data, spool }
     }
 
@@ -303,6 +308,34 @@ async fn dropping_an_upload_or_what_was_received_removes_the_file() {
 }
 
 #[tokio::test]
+async fn an_upload_that_would_reach_into_the_reserve_is_refused_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    let begin = |reserve_bytes: u64, length| {
+        let data = Data { dir: dir.path().to_owned(), reserve_bytes };
+        let spool = Spool::open(&data, &Intake::default()).unwrap();
+        spool.begin(MediaType::Text, Encoding::Identity, length, unmetered(), u64::MAX)
+    };
+    assert_eq!(begin(u64::MAX, None).unwrap_err().code, Code::DiskReserve);
+    // Others write to this disk too, so not to the byte.
+    let announced = begin(free - (64 << 20), Some(149_000_000));
+    assert_eq!(announced.unwrap_err().code, Code::DiskReserve);
+    let mut upload = begin(free - (64 << 20), None).unwrap();
+    let mut sent = 0;
+    let refused = loop {
+        if let Err(error) = upload.write(Bytes::from(vec![b'a'; 1 << 20])).await {
+            break error;
+        }
+        sent += 1;
+        assert!(sent < 149, "the reserve is not looked at");
+    };
+    assert_eq!(refused.code, Code::DiskReserve, "{refused}");
+    drop(upload);
+    assert!(std::fs::read_dir(dir.path().join("spool")).unwrap().next().is_none());
+}
+
+#[tokio::test]
 async fn as_many_uploads_run_at_once_as_there_are_slots() {
     let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
     let begin =
@@ -398,7 +431,7 @@ async fn opening_removes_uploads_and_keeps_payloads() {
     assert_eq!(fixture.files("spool").len(), 1);
     let folder = fixture.data.path().join("spool/lost+found"); // where it is a mount point
     std::fs::create_dir(&folder).unwrap();
-    let again = Spool::open(fixture.data.path(), &Intake::default()).unwrap();
+    let again = Spool::open(&data_at(fixture.data.path()), &Intake::default()).unwrap();
     assert_eq!(fixture.files("spool"), [folder]);
     assert_eq!(std::fs::read(again.path(id)).unwrap(), body);
 }

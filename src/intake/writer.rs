@@ -4,7 +4,12 @@
 //! one, and for one that has to be decoded, there is a thread, so that a slow disk or a slow sender
 //! holds nobody else up; there are at most `intake.uploads_max`.
 
-use std::{fs::File, io::Write, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -15,6 +20,7 @@ use super::{
     archive::{self, Defect},
     draft::{Draft, Slot},
     encoding::Decoder,
+    room::Room,
     upload::Expected,
 };
 use crate::{
@@ -37,6 +43,7 @@ pub(super) enum Command {
 pub(super) struct Order {
     pub path: PathBuf,
     pub slot: Slot,
+    pub room: Arc<Room>,
     pub media: MediaType,
     pub encoding: Encoding,
     pub config: config::Intake,
@@ -115,11 +122,12 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(order: Order) -> Self {
-        let Order { path, slot, media, encoding, config, meter, keep_max } = order;
+        let Order { path, slot, room, media, encoding, config, meter, keep_max } = order;
         let sink = Sink {
             place: Place::Memory(Vec::new(), path, slot),
             hash: Sha256::new(),
             length: 0,
+            room,
             max_body_bytes: config.max_body_bytes,
             meter,
             keep_max,
@@ -129,8 +137,7 @@ impl Body {
 
     /// Whether so many more bytes are taken at once, without a file and without decoding.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let small = |here: &Vec<u8>| here.len() + bytes <= SMALL_PAYLOAD_BYTES_MAX;
-        self.encoding == Encoding::Identity && self.sink.memory().is_some_and(small)
+        self.encoding == Encoding::Identity && self.sink.is_short(bytes)
     }
 
     /// Whether the end needs no file either. A small zip of much text does: its text is not read in
@@ -209,6 +216,7 @@ struct Sink {
     place: Place,
     hash: Sha256,
     length: u64,
+    room: Arc<Room>,
     max_body_bytes: u64,
     meter: Meter,
     /// What comes behind so many bytes is hashed alone.
@@ -234,12 +242,22 @@ impl Sink {
         if self.length > self.keep_max {
             return Ok(());
         }
+        if self.is_short(bytes.len()) {
+            return self.write(bytes).map_err(|e| disk(&e));
+        }
+        self.room.look().map_err(|e| disk(&e))?;
+        self.room.check(bytes.len() as u64)?;
         self.write(bytes).map_err(|e| disk(&e))
     }
 
+    /// Whether it stays in memory with so many more bytes.
+    fn is_short(&self, more: usize) -> bool {
+        self.memory().is_some_and(|here| here.len() + more <= SMALL_PAYLOAD_BYTES_MAX)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if let Place::Memory(here, ..) = &mut self.place
-            && here.len() + bytes.len() <= SMALL_PAYLOAD_BYTES_MAX
+        if self.is_short(bytes.len())
+            && let Place::Memory(here, ..) = &mut self.place
         {
             here.extend_from_slice(bytes);
             return Ok(());
@@ -294,6 +312,9 @@ fn inspect<'a>(
 }
 
 /// A file of the spool could not be written or read.
-pub(super) fn disk(cause: &std::io::Error) -> Error {
+pub(super) fn disk(cause: &io::Error) -> Error {
+    if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return Error::new(Code::DiskReserve, "the disk is full");
+    }
     Error::internal(format_args!("spool: {cause}"))
 }

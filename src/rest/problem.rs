@@ -98,6 +98,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
         Kind::Exhausted => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal | Kind::Job => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -117,6 +118,7 @@ fn title(kind: Kind) -> &'static str {
         Kind::Conflict => "Conflict",
         Kind::Range => "Range not satisfiable",
         Kind::Exhausted => "Quota used up",
+        Kind::Full => "Disk reserve reached",
         Kind::Unavailable => "Not serving",
         Kind::Internal | Kind::Job => "Internal error",
     }
@@ -172,6 +174,7 @@ mod tests {
             (Code::EncodingUnsupported, 415),
             (Code::Range, 416),
             (Code::UploadsExhausted, 429),
+            (Code::DiskReserve, 507),
             (Code::QuotaRequests, 429),
             (Code::Internal, 500),
             (Code::Starting, 503),

@@ -18,5 +18,6 @@ mod drain;
 mod grpc;
 mod lifecycle;
 mod openapi;
+mod reserve;
 mod rest;
 mod watch;

@@ -79,7 +79,7 @@ impl Bench {
         self.store.unhook();
         self.poison = Poison::default();
         self.service = Service::new(&self.config);
-        let spool = Spool::open(self.dir.path(), &self.config.intake).unwrap();
+        let spool = Spool::open(&self.config.data, &self.config.intake).unwrap();
         let parts = Parts { journal: self.journal.clone(), store: self.store.clone(), spool };
         self.service.install(Engine::start(parts, &self.config, &self.poison).unwrap());
     }

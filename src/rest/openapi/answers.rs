@@ -133,6 +133,7 @@ const UPLOAD: &[Code] = &[
     Code::MediaTypeMismatch,
     Code::EncodingUnsupported,
     Code::UploadsExhausted,
+    Code::DiskReserve,
     Code::QuotaUploads,
     Code::QuotaJobs,
     Code::QuotaBytes,

@@ -1,0 +1,71 @@
+//! Room on the disk of the data directory. What is below `data.reserve_bytes` belongs to running jobs: no
+//! upload takes of it, so that they come to their end.
+
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::{
+    error::{Code, Error},
+    limits::DISK_LOOK_INTERVAL,
+};
+
+/// How much room there is, as it was looked at last.
+#[derive(Debug)]
+pub(super) struct Room {
+    dir: File,
+    reserve_bytes: u64,
+    free_bytes: AtomicU64,
+}
+
+impl Room {
+    /// Looks at the disk of that directory, and again from time to time on a thread that ends with the last
+    /// handle.
+    pub(super) fn open(dir: &Path, reserve_bytes: u64) -> io::Result<Arc<Self>> {
+        let dir = File::open(dir)?;
+        let room = Arc::new(Self { dir, reserve_bytes, free_bytes: AtomicU64::new(0) });
+        room.look()?;
+        let watched = Arc::downgrade(&room);
+        thread::Builder::new().name("disk-room".to_owned()).spawn(move || {
+            while let Some(room) = watched.upgrade() {
+                if let Err(error) = room.look() {
+                    tracing::warn!(%error, "cannot tell how much room the disk has");
+                }
+                drop(room);
+                thread::sleep(DISK_LOOK_INTERVAL);
+            }
+        })?;
+        Ok(room)
+    }
+
+    /// Looks anew. Blocks the thread.
+    pub(super) fn look(&self) -> io::Result<()> {
+        let disk = rustix::fs::fstatvfs(&self.dir)?;
+        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        self.free_bytes.store(free_bytes, Ordering::Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("cvrsd_disk_free_bytes").set(free_bytes as f64);
+        Ok(())
+    }
+
+    /// Whether so many more bytes leave the reserve alone.
+    ///
+    /// # Errors
+    /// `DiskReserve` where they do not.
+    pub(super) fn check(&self, bytes: u64) -> Result<(), Error> {
+        let free = self.free_bytes.load(Ordering::Relaxed);
+        if free.saturating_sub(bytes) >= self.reserve_bytes {
+            return Ok(());
+        }
+        let reserve = self.reserve_bytes;
+        let message = format!("{free} bytes of disk are free, {reserve} are kept for running jobs");
+        Err(Error::new(Code::DiskReserve, message))
+    }
+}
