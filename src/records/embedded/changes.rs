@@ -8,7 +8,10 @@ use std::{
 
 use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey, UserValue};
 
-use super::spaces::{Spaces, failed};
+use super::{
+    commits::{COMMIT_KEY, Commit},
+    spaces::{Spaces, failed},
+};
 use crate::{limits::FLUSH_STALL, records::Error};
 
 /// How often a flush that goes on is looked at.
@@ -57,9 +60,14 @@ impl<'a> Changes<'a> {
     }
 
     /// Makes all changes durable and visible, or none.
-    pub(super) fn commit(self) -> Result<(), Error> {
-        self.spaces.unflushed.make_room(self.spaces, self.bytes)?;
-        self.batch.commit().map_err(failed)
+    pub(super) fn commit(mut self) -> Result<(), Error> {
+        let Spaces { db, meta, unflushed, commits, .. } = self.spaces;
+        unflushed.make_room(self.spaces, self.bytes)?;
+        commits.next(|number| {
+            let commit = Commit { number, floor: db.seqno() };
+            self.batch.insert(meta, COMMIT_KEY, commit.write());
+            self.batch.commit().map_err(failed)
+        })
     }
 }
 

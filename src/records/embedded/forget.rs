@@ -2,7 +2,7 @@
 //!
 //! Nobody waits for it to last, so it needs no commit of its own: it goes with the next batch. An
 //! unsynced commit would not do, as the journal must never hold more than one batch that is not synced
-//! (see `tail`). What a crash brings back is forgotten again at the start.
+//! (see `journals`). What a crash brings back is forgotten again at the start.
 
 use std::{
     collections::HashSet,

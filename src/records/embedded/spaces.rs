@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -13,19 +14,22 @@ use fjall::{
 
 use super::{
     changes::{Changes, Unflushed},
-    tail::cut_torn_batch,
+    commits::{COMMIT_KEY, Commit, Commits},
+    journals, lists,
     tenants::State,
 };
 use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
 
 /// Layout of the keyspaces; another one is refused.
-const FORMAT: &[u8] = b"cvrsd records 2";
-/// What the meta keyspace holds beside tenants.
-const FORMAT_KEY: &[u8] = b"format";
+const FORMAT: &str = "cvrsd records 3\n";
+const FORMAT_FILE: &str = "format";
+/// What the meta keyspace holds beside tenants and the newest commit.
 const HASH_KEY: &[u8] = b"hash-key";
 const TENANT_PREFIX: &[u8] = b"tenant/";
 /// Where fjall says of which version a database is; written last when it makes one.
 const FJALL_MARKER: &str = "version";
+/// Our keyspaces and the one in which fjall keeps their names.
+const KEYSPACES: usize = 9;
 /// Threads of fjall. Of two, one hands merges on to the other, without a pause while that one is busy.
 const WORKERS: usize = 1;
 /// What fjall itself takes for a full memtable; see [`Unflushed`].
@@ -34,7 +38,7 @@ const FJALL_MEMTABLE_BYTES: u64 = 1 << 40;
 /// The database with its keyspaces.
 pub(super) struct Spaces {
     pub(super) db: Database,
-    /// Format, hash key and tenants.
+    /// Hash key, newest commit and tenants.
     pub(super) meta: Keyspace,
     /// (tenant, row number) to the row as received.
     pub(super) rows: Keyspace,
@@ -51,6 +55,7 @@ pub(super) struct Spaces {
     /// Job to where its rows were staged.
     pub(super) stages: Keyspace,
     pub(super) unflushed: Unflushed,
+    pub(super) commits: Commits,
 }
 
 impl Spaces {
@@ -65,28 +70,25 @@ impl Spaces {
         if !dir.join(FJALL_MARKER).is_file() {
             return Err(Error::Damaged("the directory holds something else".to_owned()));
         }
+        check_format(dir)?;
+        lists::check(dir, KEYSPACES)?;
+        journals::check(dir, Commits::acknowledged(dir)?)?;
         let spaces = Self::open_in(dir, config)?;
-        match spaces.meta.get(FORMAT_KEY).map_err(failed)? {
-            Some(format) if *format == *FORMAT => Ok(spaces),
-            Some(_) => Err(Error::Damaged("it has the format of another version".to_owned())),
-            None => Err(Error::Damaged("it has no format marker".to_owned())),
-        }
+        journals::settle(dir).map_err(io_failed)?;
+        Ok(spaces)
     }
 
     fn open_in(dir: &Path, config: &config::Records) -> Result<Self, Error> {
-        let db = match database(dir, config) {
-            Err(fjall::Error::JournalRecovery(_)) if cut_torn_batch(dir).map_err(io_failed)? => {
-                database(dir, config)
-            }
-            opened => opened,
-        }
-        .map_err(failed)?;
+        let db = database(dir, config)?;
         let space = |name: &str, options: fn() -> KeyspaceCreateOptions| {
             let options = || options().max_memtable_size(FJALL_MEMTABLE_BYTES);
             db.keyspace(name, options).map_err(failed)
         };
+        let meta = space("meta", KeyspaceCreateOptions::default)?;
+        let newest = meta.get(COMMIT_KEY).map_err(failed)?;
+        let commits = Commits::open(dir, newest.and_then(|value| Commit::read(&value)))?;
         Ok(Self {
-            meta: space("meta", KeyspaceCreateOptions::default)?,
+            meta,
             rows: space("rows", row_options)?,
             index: space("index", index_options)?,
             live: space("live", KeyspaceCreateOptions::default)?,
@@ -95,6 +97,7 @@ impl Spaces {
             misses: space("misses", KeyspaceCreateOptions::default)?,
             stages: space("stages", KeyspaceCreateOptions::default)?,
             unflushed: Unflushed::new(&db, config.memtable_bytes),
+            commits,
             db,
         })
     }
@@ -143,12 +146,19 @@ impl Spaces {
     }
 }
 
-fn database(dir: &Path, config: &config::Records) -> fjall::Result<Database> {
-    Database::builder(dir)
+/// Opens fjall, which may panic on a damaged file. What the panic said is left out, as it may hold stored
+/// values.
+fn database(dir: &Path, config: &config::Records) -> Result<Database, Error> {
+    let builder = Database::builder(dir)
         .cache_size(config.cache_bytes)
         .max_journaling_size(RECORD_JOURNAL_BYTES)
-        .worker_threads(WORKERS)
-        .open()
+        .worker_threads(WORKERS);
+    catch_unwind(AssertUnwindSafe(|| builder.open()))
+        .unwrap_or(Err(fjall::Error::Poisoned))
+        .map_err(|error| match error {
+            fjall::Error::Poisoned => Error::Damaged("fjall panicked during open".to_owned()),
+            error => failed(error),
+        })
 }
 
 /// Rows are only read where the index or a bitmap says that they are there: filters would never
@@ -185,18 +195,37 @@ fn make(dir: &Path, config: &config::Records) -> Result<(), Error> {
     let mut hash_key = [0; 16];
     getrandom::fill(&mut hash_key).map_err(|error| Error::Storage(error.to_string()))?;
 
+    Commits::create(&unfinished).map_err(io_failed)?;
     let spaces = Spaces::open_in(&unfinished, config)?;
-    let mut changes = Changes::new(&spaces, 2);
-    changes.insert(&spaces.meta, FORMAT_KEY, FORMAT);
+    let mut changes = Changes::new(&spaces, 1);
     changes.insert(&spaces.meta, HASH_KEY, hash_key);
     changes.commit()?;
     drop(spaces);
 
+    let format = unfinished.join(FORMAT_FILE);
+    fs::write(&format, FORMAT).map_err(io_failed)?;
+    File::open(format).and_then(|file| file.sync_all()).map_err(io_failed)?;
     // fjall syncs each keyspace's directory, but not the one that lists them.
     sync_directory(&unfinished.join("keyspaces")).map_err(io_failed)?;
     sync_directory(&unfinished).map_err(io_failed)?;
     fs::rename(&unfinished, dir).map_err(io_failed)?;
     sync_directory(parent).map_err(io_failed)
+}
+
+fn check_format(dir: &Path) -> Result<(), Error> {
+    let format = match fs::read(dir.join(FORMAT_FILE)) {
+        // Those before 3 have none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(io_failed)?,
+    };
+    if format == FORMAT.as_bytes() {
+        return Ok(());
+    }
+    let known = FORMAT.trim_end();
+    let found = String::from_utf8_lossy(format.get(..64).unwrap_or(&format)).trim_end().to_owned();
+    Err(Error::Damaged(format!(
+        "it has the format {found:?} of another version, known is {known:?}"
+    )))
 }
 
 /// Where a store is made before it is moved to `dir`.

@@ -1,6 +1,7 @@
 //! What only the embedded store promises: its files, its damage checks, and a kill at any time.
 
 mod crash;
+mod damage;
 mod files;
 mod layout;
 

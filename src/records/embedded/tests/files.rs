@@ -51,9 +51,14 @@ fn another_format_is_refused() {
     let temp = TempDir::new().unwrap();
     let dir = temp.path().join("records");
     let store = Store::open(&dir, &CONFIG).unwrap();
-    store.spaces.meta.insert("format", "cvrsd records 3").unwrap();
     drop(store);
-    assert!(refusal(&dir).to_string().contains("format of another version"));
+    for other in ["cvrsd records 2\n", "cvrsd records 4\n", ""] {
+        fs::write(dir.join("format"), other).unwrap();
+        let refusal = refusal(&dir).to_string();
+        assert!(refusal.contains(&format!("format {:?} of another version", other.trim_end())));
+    }
+    fs::remove_file(dir.join("format")).unwrap();
+    assert!(refusal(&dir).to_string().contains("of another version"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use roaring::RoaringBitmap;
 use tempfile::TempDir;
 
 use super::{
-    super::{blocks, codec, keys},
+    super::{blocks, codec, commits::COMMIT_KEY, keys},
     *,
 };
 use crate::limits::LIVE_BLOCK_ROWS;
@@ -32,9 +32,14 @@ fn a_delete_writes_bits_and_nothing_else() {
     let (_temp, store) = store();
     run(&store, Operation::Create, &ids(0..100));
     let spaces = &store.spaces;
-    let before = [&spaces.rows, &spaces.index, &spaces.meta].map(content);
+    let all = || {
+        let mut all = [&spaces.rows, &spaces.index, &spaces.meta].map(content);
+        all[2].retain(|(key, _)| key != COMMIT_KEY);
+        all
+    };
+    let before = all();
     run(&store, Operation::Delete, &ids(0..50));
-    assert_eq!([&spaces.rows, &spaces.index, &spaces.meta].map(content), before);
+    assert!(all() == before);
     assert_eq!(count(&store, Storage::Redacted), 50);
 }
 
