@@ -128,6 +128,9 @@ pub const TOKEN_BYTES_MAX: usize = 4 << 10;
 /// Bytes of the body of a token request, as sent and decoded.
 pub const TOKEN_REQUEST_BYTES_MAX: usize = 8 << 10;
 
+/// Reports that count as checked; where there are more, all are checked anew.
+pub const REPORTS_CHECKED_MAX: usize = 10_000;
+
 /// Bytes of rows after which a batch takes no further row, however few it has.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Jobs whose cursors wait to be removed from the record store with its next batch.

@@ -6,7 +6,7 @@ use super::{
     Context, Error, Step,
     apply::lines_after,
     payload::Text,
-    report::{ReportRow, ReportWriter, checksum, printed},
+    report::{ReportRow, ReportWriter, check_report, printed},
 };
 use crate::{
     cvrs::Miss,
@@ -40,17 +40,17 @@ pub fn finish(step: &Step<'_>, cancelled: bool) -> Result<Ending, Error> {
         }
     }
     let path = step.workspace.report(job.spec.id);
-    let mut report = ReportWriter::open(path.clone(), job.validated.report_length)
-        .context("cannot open the report")?;
+    let Validated { report_length, report_crc, .. } = job.validated;
+    let mut report =
+        ReportWriter::open(path, report_length, report_crc).context("cannot open the report")?;
     if refusals.iter().any(|r| !r.missed.is_empty() || !r.untouched.is_empty()) {
         write_refusals(step, &mut report, &refusals, Ids::open(step, cancelled)?)?;
     }
-    let report_length = report.sync().context("cannot sync the report")?;
+    let (report_length, report_crc) = report.sync().context("cannot sync the report")?;
     hit(Point::ReportSynced);
-    let report_crc = checksum(&path, report_length).context("cannot read the report")?;
     let outcome =
         if cancelled { Outcome::Cancelled } else { Job::outcome_of(&job.validated, &applied) };
-    let validated = Validated { report_length, ..job.validated };
+    let validated = Validated { report_length, report_crc, ..job.validated };
     Ok(Ending { outcome, validated, applied, report_length, report_crc, failure: None })
 }
 
@@ -75,10 +75,10 @@ pub fn unlisted(job: &Job, mut applied: Applied) -> Ending {
     }
     Ending {
         outcome: Outcome::Cancelled,
-        validated: Validated { report_length: 0, ..job.validated },
+        validated: Validated { report_length: 0, report_crc: 0, ..job.validated },
         applied,
         report_length: 0,
-        report_crc: crc32fast::hash(b""),
+        report_crc: 0,
         failure: None,
     }
 }
@@ -132,7 +132,7 @@ fn write_refusals(
     let mut asides = Vec::new();
     for refused in refusals.iter().skip(1) {
         let path = dir.join(format!("report-{}", refused.storage));
-        let aside = ReportWriter::open(path.clone(), 0).context("cannot open a report part")?;
+        let aside = ReportWriter::open(path.clone(), 0, 0).context("cannot open a report part")?;
         asides.push((path, aside));
     }
     let all = refusals.iter().fold(RoaringBitmap::new(), |all, r| all | &r.missed | &r.untouched);
@@ -154,7 +154,9 @@ fn write_refusals(
         }
     }
     for (path, mut part) in asides {
-        if part.sync().context("cannot sync a report part")? > 0 {
+        let (length, crc) = part.sync().context("cannot sync a report part")?;
+        if length > 0 {
+            check_report(&path, length, crc).context("cannot read a report part")?;
             report.append_file(&path).context("cannot write the report")?;
         }
     }

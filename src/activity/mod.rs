@@ -21,7 +21,7 @@ pub use apply::apply;
 pub use finish::{abandon, fail, finish, unlisted};
 pub use keys::KeyEntry;
 pub use pace::Pace;
-pub use report::{ReportReader, ReportRow};
+pub use report::{ReportReader, ReportRow, check_report};
 pub use small::{Shared, Small, count_small, validate_small};
 pub use stop::{Stop, StopReason};
 pub use validate::{Validation, validate};

@@ -100,43 +100,37 @@ pub struct ReportWriter {
     path: PathBuf,
     file: Option<BufWriter<File>>,
     length: u64,
+    crc: crc32fast::Hasher,
 }
 
 impl ReportWriter {
-    /// Goes on after the first `length` bytes.
-    pub fn open(path: PathBuf, length: u64) -> io::Result<Self> {
-        let mut writer = Self { path, file: None, length };
-        if writer.path.exists() || length > 0 {
-            writer.file = Some(BufWriter::new(open_cut(&writer.path, length)?));
+    /// Goes on after the first `length` bytes, which must have that CRC-32.
+    pub fn open(path: PathBuf, length: u64, crc: u32) -> io::Result<Self> {
+        let mut file = None;
+        if path.exists() || length > 0 {
+            file = Some(BufWriter::new(open_cut(&path, length)?));
+            check_report(&path, length, crc)?;
         }
-        Ok(writer)
+        let crc = crc32fast::Hasher::new_with_initial_len(crc, length);
+        Ok(Self { path, file, length, crc })
     }
 
     pub fn push(&mut self, row: &ReportRow) -> io::Result<()> {
-        self.append(format_args!("{}\n", row.tsv()))
+        self.write_all(format!("{}\n", row.tsv()).as_bytes())
     }
 
     /// Appends the lines of another report file.
     pub fn append_file(&mut self, path: &Path) -> io::Result<()> {
-        let mut from = File::open(path)?;
-        self.length += io::copy(&mut from, self.file()?)?;
-        Ok(())
+        io::copy(&mut File::open(path)?, self).map(drop)
     }
 
-    /// Makes everything durable; returns the length of the file.
-    pub fn sync(&mut self) -> io::Result<u64> {
-        if let Some(file) = &mut self.file {
-            file.flush()?;
+    /// Makes everything durable; returns length and CRC-32 of the file.
+    pub fn sync(&mut self) -> io::Result<(u64, u32)> {
+        self.flush()?;
+        if let Some(file) = &self.file {
             file.get_ref().sync_data()?;
         }
-        Ok(self.length)
-    }
-
-    fn append(&mut self, line: std::fmt::Arguments<'_>) -> io::Result<()> {
-        let line = line.to_string();
-        self.file()?.write_all(line.as_bytes())?;
-        self.length += line.len() as u64;
-        Ok(())
+        Ok((self.length, self.crc.clone().finalize()))
     }
 
     fn file(&mut self) -> io::Result<&mut BufWriter<File>> {
@@ -144,6 +138,19 @@ impl ReportWriter {
             self.file = Some(BufWriter::new(open_cut(&self.path, self.length)?));
         }
         self.file.as_mut().ok_or_else(|| io::Error::other("the report is not open"))
+    }
+}
+
+impl Write for ReportWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file()?.write(bytes)?;
+        self.crc.update(bytes.get(..written).unwrap_or_default());
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
     }
 }
 
@@ -226,19 +233,28 @@ pub(super) fn printed(id: &[u8]) -> String {
     text
 }
 
-/// CRC-32 of the first `length` bytes of a report.
-pub(super) fn checksum(path: &Path, length: u64) -> io::Result<u32> {
-    let mut crc = crc32fast::Hasher::new();
+/// Reads the first `length` bytes of a report, which must have that CRC-32.
+///
+/// # Errors
+/// When they have not, or cannot be read.
+pub fn check_report(path: &Path, length: u64, crc: u32) -> io::Result<()> {
+    let mut found = crc32fast::Hasher::new();
+    let mut left = length;
     if length > 0 {
         let mut file = File::open(path)?.take(length);
         let mut buffer = vec![0; 64 << 10];
         loop {
             let read = file.read(&mut buffer)?;
             let Some(bytes) = buffer.get(..read).filter(|b| !b.is_empty()) else { break };
-            crc.update(bytes);
+            found.update(bytes);
         }
+        left = file.limit();
     }
-    Ok(crc.finalize())
+    match (left, found.finalize() == crc) {
+        (0, true) => Ok(()),
+        (0, false) => Err(damaged("its checksum is wrong")),
+        _ => Err(damaged("it is shorter than it was")),
+    }
 }
 
 fn damaged(what: &str) -> io::Error {
@@ -265,20 +281,21 @@ mod tests {
     fn rows_read_back_and_a_resume_cuts_what_was_not_durable() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.tsv");
-        let mut writer = ReportWriter::open(path.clone(), 0).unwrap();
+        let mut writer = ReportWriter::open(path.clone(), 0, 0).unwrap();
         writer.push(&row(2, None)).unwrap();
-        let durable = writer.sync().unwrap();
+        let (durable, crc) = writer.sync().unwrap();
         writer.push(&row(3, None)).unwrap();
         writer.sync().unwrap();
-        let mut writer = ReportWriter::open(path.clone(), durable).unwrap();
+        let mut writer = ReportWriter::open(path.clone(), durable, crc).unwrap();
         writer.push(&row(4, Some(Storage::Redacted))).unwrap();
-        let length = writer.sync().unwrap();
+        let (length, crc) = writer.sync().unwrap();
         let mut reader = ReportReader::open(&path, length).unwrap();
         assert_eq!(reader.next_row().unwrap(), Some(row(2, None)));
         assert_eq!(reader.next_row().unwrap(), Some(row(4, Some(Storage::Redacted))));
         assert_eq!(reader.next_row().unwrap(), None);
         let stored = format!("{}\n{}\n", row(2, None).tsv(), row(4, Some(Storage::Redacted)).tsv());
-        assert_eq!(stored.len() as u64, length);
+        assert_eq!((stored.len() as u64, crc32fast::hash(stored.as_bytes())), (length, crc));
+        check_report(&path, length, crc).unwrap();
         for first in [0, 1, 30, stored.len() - 1, stored.len(), stored.len() + 1] {
             let mut reader = ReportReader::open(&path, length).unwrap();
             reader.skip(first as u64).unwrap();
@@ -299,10 +316,29 @@ mod tests {
     fn a_report_without_errors_has_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.tsv");
-        assert_eq!(ReportWriter::open(path.clone(), 0).unwrap().sync().unwrap(), 0);
+        assert_eq!(ReportWriter::open(path.clone(), 0, 0).unwrap().sync().unwrap(), (0, 0));
         assert!(!path.exists());
         assert_eq!(ReportReader::open(&path, 0).unwrap().next_row().unwrap(), None);
-        assert_eq!(checksum(&path, 0).unwrap(), crc32fast::hash(b""));
+        check_report(&path, 0, 0).unwrap();
+    }
+
+    #[test]
+    fn a_changed_or_missing_byte_is_noticed_before_a_report_is_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.tsv");
+        let mut writer = ReportWriter::open(path.clone(), 0, 0).unwrap();
+        writer.push(&row(2, None)).unwrap();
+        let (length, crc) = writer.sync().unwrap();
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            for bad in [&bad, &good[..at]] {
+                std::fs::write(&path, bad).unwrap();
+                assert!(check_report(&path, length, crc).is_err(), "byte {at}");
+                assert!(ReportWriter::open(path.clone(), length, crc).is_err(), "byte {at}");
+            }
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Shared {
 /// or as the report fails.
 pub fn validate_small(step: &Step<'_>, shared: &mut Shared) -> Result<Small, Error> {
     let path = step.workspace.report(step.job.spec.id);
-    let mut report = ReportWriter::open(path, 0).context("cannot open the report")?;
+    let mut report = ReportWriter::open(path, 0, 0).context("cannot open the report")?;
     let mut small = Small {
         validation: Validation { validated: Validated::default(), warnings: Vec::new() },
         keys: Vec::new(),
@@ -108,9 +108,10 @@ pub fn validate_small(step: &Step<'_>, shared: &mut Shared) -> Result<Small, Err
         small.ends.push(small.rows.len());
         Ok(())
     })?;
-    let report_length = report.sync().context("cannot sync the report")?;
+    let (report_length, report_crc) = report.sync().context("cannot sync the report")?;
     let Validation { validated, warnings } = validation;
-    small.validation = Validation { validated: Validated { report_length, ..validated }, warnings };
+    let validated = Validated { report_length, report_crc, ..validated };
+    small.validation = Validation { validated, warnings };
     Ok(small)
 }
 

@@ -65,8 +65,8 @@ impl<'a> Pass<'a> {
         let keys = step.workspace.keys(job.spec.id);
         let keys = KeysWriter::open(&keys, at.keys_length).context("cannot open the keys file")?;
         let report = step.workspace.report(job.spec.id);
-        let report =
-            ReportWriter::open(report, at.report_length).context("cannot open the report")?;
+        let report = ReportWriter::open(report, at.report_length, at.report_crc)
+            .context("cannot open the report")?;
         let engine = step.engine;
         let pace = Pace::new(
             engine.checkpoint_rows,
@@ -156,7 +156,8 @@ impl<'a> Pass<'a> {
     /// Makes both files durable and notes their lengths.
     fn sync(&mut self) -> Result<(), Error> {
         self.at.keys_length = self.keys.sync().context("cannot sync the keys file")?;
-        self.at.report_length = self.report.sync().context("cannot sync the report")?;
+        (self.at.report_length, self.at.report_crc) =
+            self.report.sync().context("cannot sync the report")?;
         Ok(())
     }
 }

@@ -151,6 +151,8 @@ pub struct Validated {
     pub keys_length: u64,
     /// Bytes of the report.
     pub report_length: u64,
+    /// CRC-32 of these bytes.
+    pub report_crc: u32,
 }
 
 /// How far applying is.

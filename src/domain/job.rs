@@ -115,6 +115,16 @@ impl Job {
         self.outcome
     }
 
+    /// Bytes and CRC-32 of what is durable of its report.
+    #[must_use]
+    pub fn report(&self) -> (u64, u32) {
+        if self.is_terminal() {
+            (self.report_length, self.report_crc)
+        } else {
+            (self.validated.report_length, self.validated.report_crc)
+        }
+    }
+
     /// Whether nothing can happen to it any more.
     #[must_use]
     pub fn is_terminal(&self) -> bool {

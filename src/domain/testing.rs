@@ -111,6 +111,7 @@ fn validated(job: &Job, rng: &mut fastrand::Rng) -> Validated {
         errors: from.errors + rows - valid,
         keys_length: from.keys_length + 20 * valid,
         report_length: from.report_length + 80 * (rows - valid),
+        report_crc: from.report_crc,
     }
 }
 

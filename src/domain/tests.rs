@@ -17,6 +17,7 @@ fn validated() -> Validated {
         errors: 0,
         keys_length: 200,
         report_length: 0,
+        report_crc: 0,
     }
 }
 

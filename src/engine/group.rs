@@ -180,8 +180,7 @@ impl Worker {
         let validated = small.validation.validated;
         let outcome = Job::outcome_of(&validated, &applied);
         if outcome == Outcome::Succeeded {
-            let report_crc = crc32fast::hash(b"");
-            let (report_length, failure) = (0, None);
+            let (report_length, report_crc, failure) = (0, 0, None);
             return Ok(Ending { outcome, validated, applied, report_length, report_crc, failure });
         }
         let mut job = job.clone();

@@ -1,6 +1,11 @@
 //! Reading a job's report a page at a time.
 
-use std::{io, path::PathBuf};
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -8,9 +13,9 @@ use futures_util::{Stream, StreamExt, stream};
 use super::runtime::Engine;
 use crate::{
     activity::{self, ReportRow},
-    domain::{Job, Outcome},
+    domain::{Job, JobId, Outcome},
     error::Error,
-    limits::{REPORT_PAGE_ERRORS, REPORT_PIECE_BYTES},
+    limits::{REPORT_PAGE_ERRORS, REPORT_PIECE_BYTES, REPORTS_CHECKED_MAX},
 };
 
 /// Reads a report on blocking threads, a page at a time.
@@ -26,24 +31,31 @@ impl ReportReader {
     /// removed meanwhile; then the job as it stands by now tells.
     pub(super) async fn open(engine: &Engine, job: &Job) -> Result<Self, Error> {
         let path = engine.workspace.report(job.spec.id);
-        match Self::open_as(path.clone(), job).await {
+        let checked = &engine.reports_checked;
+        match Self::open_as(path.clone(), job, checked).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let newest = engine.journal.job(job.spec.id).await.map_err(Error::internal)?;
-                Self::open_as(path, newest.as_deref().unwrap_or(job)).await
+                Self::open_as(path, newest.as_deref().unwrap_or(job), checked).await
             }
             opened => opened,
         }
         .map_err(Error::internal)
     }
 
-    async fn open_as(path: PathBuf, job: &Job) -> io::Result<Self> {
-        let length =
-            if job.is_terminal() { job.report_length } else { job.validated.report_length };
+    async fn open_as(path: PathBuf, job: &Job, checked: &Checked) -> io::Result<Self> {
+        let (length, crc) = job.report();
         let failed = job.outcome() == Some(Outcome::Failed);
         let failure = job.failure.as_ref().filter(|_| failed).map(ReportRow::of_failure);
         let file = match length {
             0 => None,
-            _ => Some(blocking(move || activity::ReportReader::open(&path, length)).await?),
+            _ => {
+                let (id, checked) = (job.spec.id, checked.clone());
+                let open = move || {
+                    checked.check(id, &path, length, crc)?;
+                    activity::ReportReader::open(&path, length)
+                };
+                Some(blocking(open).await?)
+            }
         };
         Ok(Self { file, failure })
     }
@@ -97,6 +109,31 @@ impl ReportReader {
         let (file, rows) = blocking(read).await.map_err(Error::internal)?;
         self.file = Some(file);
         Ok((!rows.is_empty()).then_some(rows))
+    }
+}
+
+/// Reports that were held against their checksums since the start. A poll that lists some errors must not read
+/// all of them each time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checked(Arc<Mutex<HashMap<JobId, u64>>>);
+
+impl Checked {
+    /// Reads the report once, as long as it has that length. Blocks the thread.
+    fn check(&self, job: JobId, path: &Path, length: u64, crc: u32) -> io::Result<()> {
+        if self.known().get(&job) == Some(&length) {
+            return Ok(());
+        }
+        activity::check_report(path, length, crc)?;
+        let mut known = self.known();
+        if known.len() >= REPORTS_CHECKED_MAX {
+            known.clear();
+        }
+        known.insert(job, length);
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<JobId, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

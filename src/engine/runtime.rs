@@ -11,6 +11,7 @@ use std::{
 use super::{
     quota::Quotas,
     recovery::recover,
+    reports::Checked,
     scheduler::{Class, Scheduler},
     worker::Worker,
 };
@@ -58,6 +59,7 @@ pub struct Engine {
     pub(super) workspace: Workspace,
     pub(super) poison: Poison,
     pub(super) quotas: Arc<Quotas>,
+    pub(super) reports_checked: Checked,
     scheduler: Arc<Scheduler>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -97,8 +99,18 @@ impl Engine {
         });
         let workers = start_workers(&worker, &config.engine)?;
         let poison = poison.clone();
-        let journal = handle;
-        Ok(Self { journal, hub, store, spool, workspace, poison, quotas, scheduler, workers })
+        Ok(Self {
+            journal: handle,
+            hub,
+            store,
+            spool,
+            workspace,
+            poison,
+            quotas,
+            reports_checked: Checked::default(),
+            scheduler,
+            workers,
+        })
     }
 
     /// Tells running jobs to stop at their next batch and watchers that the daemon drains.

@@ -294,9 +294,9 @@ impl Task {
     /// The report as far as it is durable.
     pub(super) fn report(&self, place: &Place) -> Vec<ReportRow> {
         let job = self.job();
-        let length =
-            if job.is_terminal() { job.report_length } else { job.validated.report_length };
+        let (length, crc) = job.report();
         let path = place.workspace.report(job.spec.id);
+        crate::activity::check_report(&path, length, crc).unwrap();
         let mut reader = ReportReader::open(&path, length).unwrap();
         let mut rows = Vec::new();
         while let Some(row) = reader.next_row().unwrap() {

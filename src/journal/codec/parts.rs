@@ -114,6 +114,7 @@ pub(super) fn validated_to_proto(at: &Validated) -> storage::Validated {
         errors: at.errors,
         keys_length: at.keys_length,
         report_length: at.report_length,
+        report_crc: at.report_crc,
     }
 }
 
@@ -129,6 +130,7 @@ pub(super) fn validated_from_proto(
         errors: at.errors,
         keys_length: at.keys_length,
         report_length: at.report_length,
+        report_crc: at.report_crc,
     })
 }
 

@@ -92,9 +92,18 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
 }
 
 fn validated() -> impl Strategy<Value = Validated> {
-    any::<[u64; 6]>().prop_map(|[line, rows, rows_valid, errors, keys_length, report_length]| {
-        Validated { line, rows, rows_valid, errors, keys_length, report_length }
-    })
+    let numbers = (any::<[u64; 6]>(), any::<u32>());
+    numbers.prop_map(
+        |([line, rows, rows_valid, errors, keys_length, report_length], report_crc)| Validated {
+            line,
+            rows,
+            rows_valid,
+            errors,
+            keys_length,
+            report_length,
+            report_crc,
+        },
+    )
 }
 
 fn applied() -> impl Strategy<Value = Applied> {
@@ -332,6 +341,7 @@ fn longest_job() -> Job {
         errors: u64::MAX,
         keys_length: u64::MAX,
         report_length: u64::MAX,
+        report_crc: u32::MAX,
     };
     let both = PerStorage { non_redacted: u64::MAX, redacted: u64::MAX };
     let mut spec = testing::submitted(u64::MAX);

@@ -23,10 +23,7 @@ use crate::{
 const LOCK_FILE: &str = "lock";
 const MARKER_FILE: &str = "format";
 const MARKER_UNFINISHED: &str = "format.new";
-const MARKER: &str = "cvrsd journal 2\n";
-/// What stood there before small payloads were kept in the journal; all else is the same, so it is
-/// opened and marked anew.
-const MARKER_BEFORE: &str = "cvrsd journal 1\n";
+const MARKER: &str = "cvrsd journal 3\n";
 const SLED_DIR: &str = "sled";
 const SLED_UNFINISHED: &str = "sled.new";
 /// sled's own data file.
@@ -93,10 +90,6 @@ fn lock(dir: &Path) -> Result<File, Error> {
 fn has_marker(dir: &Path) -> Result<bool, Error> {
     match fs::read(dir.join(MARKER_FILE)) {
         Ok(marker) if marker == MARKER.as_bytes() => Ok(true),
-        Ok(marker) if marker == MARKER_BEFORE.as_bytes() => {
-            write_marker(dir).map_err(|e| io_error("write the format marker", &e))?;
-            Ok(true)
-        }
         Ok(marker) => Err(Error::Format(format!(
             "the marker in {} is {:?}, known is {MARKER:?}",
             dir.display(),

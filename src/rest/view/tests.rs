@@ -42,7 +42,15 @@ fn after(job: Job, kinds: impl IntoIterator<Item = EventKind>) -> Job {
 }
 
 fn validated() -> Validated {
-    Validated { line: 5, rows: 4, rows_valid: 3, errors: 2, keys_length: 9, report_length: 9 }
+    Validated {
+        line: 5,
+        rows: 4,
+        rows_valid: 3,
+        errors: 2,
+        keys_length: 9,
+        report_length: 9,
+        report_crc: 7,
+    }
 }
 
 /// A job whose valid rows are being applied.
