@@ -17,9 +17,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::found::Found;
-use self::listen::{Listeners, lock, withdraw};
+use self::listen::{Listeners, withdraw};
 use self::reload::Reload;
+pub(crate) use self::{found::Found, listen::lock};
 use crate::{
     admin,
     auth::{self, Authenticator},
@@ -125,6 +125,8 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let stopped = |e: &dyn std::fmt::Display| Ended::new(Exit::Stopped, e);
     let found = Found::look(dir);
     found.check_journal().map_err(|e| stopped(&e))?;
+    // Before the journal is written to.
+    records::embedded::check_format(&dir.join("records")).map_err(|e| stopped(&e))?;
     let journal = Sled::open(&dir.join("journal"), &config.journal).map_err(|e| match e {
         journal::Error::InUse(_) => Ended::new(Exit::InUse, e),
         other => stopped(&other),

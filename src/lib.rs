@@ -22,4 +22,5 @@ pub mod proto;
 pub mod records;
 pub mod rest;
 pub mod telemetry;
+pub mod verify;
 pub mod watch;

@@ -153,6 +153,9 @@ pub const LIVE_BLOCK_ROWS: u64 = 65_536;
 /// one are written out.
 pub const RECORD_JOURNAL_BYTES: u64 = 128 << 20;
 
+/// Damages that `cvrsd verify` lists; it counts all.
+pub const DAMAGES_LISTED_MAX: usize = 100;
+
 /// How long the command line waits for a connection.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence on a connection after which the command line asks whether the server is still there, and

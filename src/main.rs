@@ -6,7 +6,7 @@ use clap::{Parser, error::ErrorKind};
 use cvrsd::{
     cli::{
         self, Cli, Command, Failure, cancel, check_config, clients, demo, errors, generate, get,
-        list, records, serve, submit, watch,
+        list, records, serve, submit, verify, watch,
     },
     exit::Exit,
 };
@@ -51,6 +51,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Records(args) => records::run(args).await,
         Command::Client(args) => clients::run(args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Verify(args) => verify::run(args).await,
     }
 }
 

@@ -129,6 +129,18 @@ impl KeysWriter {
 }
 
 /// Reads the first `length` bytes of a keys file.
+///
+/// # Errors
+/// When a frame is not what was written, or the file cannot be read.
+pub fn check_keys(path: &Path, length: u64) -> io::Result<()> {
+    if length > 0 {
+        let mut keys = KeysReader::open(path, length)?;
+        while keys.next()?.is_some() {}
+    }
+    Ok(())
+}
+
+/// Reads the first `length` bytes of a keys file.
 pub struct KeysReader {
     file: io::Take<BufReader<File>>,
     frame: io::Cursor<Vec<u8>>,

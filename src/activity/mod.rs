@@ -19,8 +19,9 @@ mod workspace;
 
 pub use apply::apply;
 pub use finish::{abandon, fail, finish, unlisted};
-pub use keys::KeyEntry;
+pub use keys::{KeyEntry, check_keys};
 pub use pace::Pace;
+pub use payload::check_payload;
 pub use report::{ReportReader, ReportRow, check_report};
 pub use small::{Shared, Small, count_small, validate_small};
 pub use stop::{Stop, StopReason};

@@ -31,7 +31,10 @@ pub(super) fn beside_check<T>(
 
 /// Fails unless the payload's bytes are those that were accepted. Nothing else guards a text on disk,
 /// and the checksum inside a zip shows only behind the last row.
-pub(super) fn check_payload(bytes: Stored<'_>, accepted: &Payload) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::File`] where they are not, or are missing; [`Error::Io`] where they cannot be read.
+pub fn check_payload(bytes: Stored<'_>, accepted: &Payload) -> Result<(), Error> {
     match intake::digest(bytes) {
         Ok(digest) if digest == accepted.sha256 => Ok(()),
         Ok(_) => {

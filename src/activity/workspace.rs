@@ -21,11 +21,17 @@ impl Workspace {
     /// # Errors
     /// When the system refuses.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
-        let (reports, work) = (data_dir.join("reports"), data_dir.join("work"));
-        fs::create_dir_all(&reports)?;
-        fs::create_dir_all(&work)?;
+        let workspace = Self::of(data_dir);
+        fs::create_dir_all(&workspace.reports)?;
+        fs::create_dir_all(&workspace.work)?;
         sync_dir(data_dir)?;
-        Ok(Self { reports, work })
+        Ok(workspace)
+    }
+
+    /// The directories that may be there.
+    #[must_use]
+    pub fn of(data_dir: &Path) -> Self {
+        Self { reports: data_dir.join("reports"), work: data_dir.join("work") }
     }
 
     /// Where the report of a job is.

@@ -76,6 +76,14 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Key>, Error> {
     parse(&bytes).map_err(|what| Error::Damaged(path, what))
 }
 
+/// Whether the keys of a data directory read back. Blocks.
+///
+/// # Errors
+/// When the file cannot be read or is damaged.
+pub fn check_keys(dir: &Path) -> Result<(), Error> {
+    read(dir).map(drop)
+}
+
 fn parse(bytes: &[u8]) -> Result<Vec<Key>, &'static str> {
     // The parser's own sentence could quote a secret.
     let document: Document = serde_json::from_slice(bytes).map_err(|_| "it is not as written")?;

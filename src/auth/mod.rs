@@ -13,7 +13,7 @@ mod tests;
 mod token;
 
 pub use clients::{Clients, Error as ClientsError};
-pub use keyfile::Error as KeyError;
+pub use keyfile::{Error as KeyError, check_keys};
 pub use principal::Principal;
 pub use token::Issued;
 

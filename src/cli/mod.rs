@@ -14,6 +14,7 @@ mod render;
 pub mod serve;
 pub mod submit;
 mod upload;
+pub mod verify;
 pub mod watch;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +60,8 @@ pub enum Command {
     Client(clients::Args),
     /// Check the configuration without starting anything
     CheckConfig(check_config::Args),
+    /// Check everything in a data directory that no daemon has
+    Verify(verify::Args),
 }
 
 /// Why a command ends without having done its work.

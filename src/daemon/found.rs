@@ -8,14 +8,14 @@ use crate::journal::{self, Journal};
 
 /// What stood in the data directory before the stores were opened.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     journal: bool,
     records: bool,
     files: bool,
 }
 
 impl Found {
-    pub(super) fn look(dir: &Path) -> Self {
+    pub(crate) fn look(dir: &Path) -> Self {
         let has_files = |name: &str| {
             std::fs::read_dir(dir.join(name)).is_ok_and(|mut entries| entries.next().is_some())
         };
@@ -27,7 +27,7 @@ impl Found {
     }
 
     /// Before the journal is opened, which would make one: it is always the first to be there.
-    pub(super) fn check_journal(self) -> Result<(), journal::Error> {
+    pub(crate) fn check_journal(self) -> Result<(), journal::Error> {
         if !self.journal && (self.records || self.files) {
             let text = "it is missing beside records or files of jobs";
             return Err(journal::Error::Damaged(text.to_owned()));
@@ -36,7 +36,7 @@ impl Found {
     }
 
     /// Before the record store is opened, which would make one.
-    pub(super) fn check_records(self, journal: &impl Journal) -> Result<(), journal::Error> {
+    pub(crate) fn check_records(self, journal: &impl Journal) -> Result<(), journal::Error> {
         if !self.records && journal.last_order()? > 0 {
             let text = "the records of its jobs are missing";
             return Err(journal::Error::Damaged(text.to_owned()));

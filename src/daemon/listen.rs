@@ -19,7 +19,7 @@ use crate::limits::OPEN_LOCK_WAIT;
 const LISTEN_FILE: &str = "listen.json";
 
 /// Makes the data directory and takes it for this process alone, until the file is dropped.
-pub(super) fn lock(dir: &Path) -> Result<File, Ended> {
+pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
     let stopped = |e: io::Error| {
         Ended::new(Exit::Stopped, format_args!("cannot use data directory {}: {e}", dir.display()))
     };

@@ -46,17 +46,15 @@ impl ReportReader {
         let (length, crc) = job.report();
         let failed = job.outcome() == Some(Outcome::Failed);
         let failure = job.failure.as_ref().filter(|_| failed).map(ReportRow::of_failure);
-        let file = match length {
-            0 => None,
-            _ => {
-                let (id, checked) = (job.spec.id, checked.clone());
-                let open = move || {
-                    checked.check(id, &path, length, crc)?;
-                    activity::ReportReader::open(&path, length)
-                };
-                Some(blocking(open).await?)
-            }
-        };
+        let mut file = None;
+        if length > 0 {
+            let (id, checked) = (job.spec.id, checked.clone());
+            let open = move || {
+                checked.check(id, &path, length, crc)?;
+                activity::ReportReader::open(&path, length)
+            };
+            file = Some(blocking(open).await?);
+        }
         Ok(Self { file, failure })
     }
 

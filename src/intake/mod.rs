@@ -26,7 +26,7 @@ pub use digest::digest;
 pub use encoding::{Encoding, decode};
 pub use lines::{Line, Lines};
 pub use reader::{Stored, TextLimits, probe};
-pub use spool::Spool;
+pub use spool::{Spool, payload_path};
 pub use upload::{Expected, Received, Upload, aborted};
 pub use writer::Meter;
 

@@ -5,7 +5,7 @@ use std::{
     fs::DirBuilder,
     io,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +26,8 @@ use crate::{
     error::{Code, Error},
 };
 
+const PAYLOADS: &str = "payloads";
+
 /// The directory of uploads and payloads. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -42,6 +44,16 @@ struct Shared {
     next: AtomicU64,
 }
 
+/// Where the payload of a job is, in a data directory that is not served.
+#[must_use]
+pub fn payload_path(data_dir: &Path, id: JobId) -> PathBuf {
+    payload_in(&data_dir.join(PAYLOADS), id)
+}
+
+fn payload_in(payloads: &Path, id: JobId) -> PathBuf {
+    payloads.join(id.to_string())
+}
+
 impl Spool {
     /// Opens the directories, making them where they are missing, and removes every upload that
     /// a stop cut off. Blocks the thread.
@@ -51,7 +63,7 @@ impl Spool {
     pub fn open(data: &config::Data, config: &config::Intake) -> io::Result<Self> {
         let data_dir = data.dir.as_path();
         let incoming = data_dir.join("spool");
-        let payloads = data_dir.join("payloads");
+        let payloads = data_dir.join(PAYLOADS);
         for directory in [&incoming, &payloads] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
@@ -115,7 +127,7 @@ impl Spool {
     /// Where the payload of a job is.
     #[must_use]
     pub fn path(&self, id: JobId) -> PathBuf {
-        self.shared.payloads.join(id.to_string())
+        payload_in(&self.shared.payloads, id)
     }
 
     /// Removes the payload of a job; one that is gone is no error. Blocks the thread.

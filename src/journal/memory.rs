@@ -157,7 +157,7 @@ impl Journal for Memory {
         Ok(self.state().last_order())
     }
 
-    fn verify(&self) -> Result<u64, Error> {
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {
         let state = self.state();
         for (id, account) in &state.jobs {
             let damaged = |what: &str| Error::Damaged(format!("job {id}: {what}"));
@@ -171,6 +171,7 @@ impl Journal for Memory {
             if account.payload.is_some() != kept {
                 return Err(damaged("its payload is missing or one too many"));
             }
+            visit(&folded);
         }
         Ok(state.jobs.len() as u64)
     }

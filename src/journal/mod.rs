@@ -116,5 +116,13 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Damaged`] with the first thing that is wrong.
-    fn verify(&self) -> Result<u64, Error>;
+    fn verify(&self) -> Result<u64, Error> {
+        self.verify_each(&mut |_| {})
+    }
+
+    /// [`Journal::verify`] that shows each job that is sound so far.
+    ///
+    /// # Errors
+    /// Those of [`Journal::verify`].
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error>;
 }

@@ -101,8 +101,8 @@ impl Journal for Mortal {
         self.memory.last_order()
     }
 
-    fn verify(&self) -> Result<u64, JournalError> {
-        self.memory.verify()
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, JournalError> {
+        self.memory.verify_each(visit)
     }
 }
 

@@ -91,8 +91,8 @@ impl Journal for Gated {
         self.memory.payload(job)
     }
 
-    fn verify(&self) -> Result<u64, Error> {
-        self.memory.verify()
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {
+        self.memory.verify_each(visit)
     }
 }
 

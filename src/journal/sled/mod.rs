@@ -198,10 +198,10 @@ impl Journal for Sled {
     }
 
     /// As the trait says. Holds commits back while it runs, so it belongs before serving.
-    fn verify(&self) -> Result<u64, Error> {
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {
         shielded("verify", || {
             let writer = self.writer();
-            verify::verify(&self.trees, writer.counters)
+            verify::verify(&self.trees, writer.counters, visit)
         })
     }
 }

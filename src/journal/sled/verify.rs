@@ -16,8 +16,12 @@ use super::{
 };
 use crate::domain::{IllegalTransition, Job, JobId};
 
-/// Checks everything; returns how many jobs there are.
-pub(super) fn verify(trees: &Trees, known: Counters) -> Result<u64, Error> {
+/// Checks everything, and shows each job; returns how many jobs there are.
+pub(super) fn verify(
+    trees: &Trees,
+    known: Counters,
+    visit: &mut dyn FnMut(&Job),
+) -> Result<u64, Error> {
     let mut events = Events { entries: trees.events.iter().peekable(), count: 0 };
     let mut found = Counters::default();
     let mut with_request = 0;
@@ -32,6 +36,7 @@ pub(super) fn verify(trees: &Trees, known: Counters) -> Result<u64, Error> {
         found.last_order = found.last_order.max(stored.job.spec.order);
         with_request += u64::from(stored.job.spec.request_id.is_some());
         unfinished += u64::from(!stored.job.is_terminal());
+        visit(&stored.job);
     }
     events.check_end()?;
     found.events = events.count;

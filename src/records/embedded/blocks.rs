@@ -1,6 +1,6 @@
 //! Bitmaps over row numbers, in blocks.
 
-use fjall::Keyspace;
+use fjall::{Keyspace, Readable, Snapshot};
 use roaring::RoaringBitmap;
 
 use super::{changes::Changes, codec, spaces::failed};
@@ -79,6 +79,21 @@ impl<'a> Blocks<'a> {
         }
         slot.as_mut().ok_or_else(impossible)
     }
+}
+
+/// The blocks under a prefix, as a view of the store has them, with their numbers.
+pub(super) fn read_all(
+    view: &Snapshot,
+    space: &Keyspace,
+    prefix: Vec<u8>,
+) -> impl Iterator<Item = Result<(u64, RoaringBitmap), Error>> {
+    view.prefix(space, prefix).map(|entry| {
+        let (key, value) = entry.into_inner().map_err(failed)?;
+        let Some(number) = key.last_chunk::<8>() else {
+            return Err(Error::Damaged(format!("a block's key has {} bytes", key.len())));
+        };
+        Ok((u64::from_be_bytes(*number), codec::read_block(&value)?))
+    })
 }
 
 /// Key of one block.

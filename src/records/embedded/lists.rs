@@ -5,13 +5,18 @@
 //! deletes.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use super::spaces::io_failed;
+use super::{
+    audit::Report,
+    spaces::{Spaces, io_failed},
+    tables::TABLES,
+};
 use crate::records::Error;
 
 const KEYSPACES: &str = "keyspaces";
@@ -51,6 +56,73 @@ pub(super) fn current(keyspace: &Path) -> Result<PathBuf, Error> {
         return Err(damaged("does not match its checksum"));
     }
     Ok(list)
+}
+
+/// Holds each table against its checksum in the list; returns how many there are.
+///
+/// # Errors
+/// When a list or table cannot be read.
+pub(super) fn check_tables(spaces: &Spaces, report: Report<'_>) -> Result<u64, Error> {
+    let mut checked = 0;
+    for keyspace in directories(&spaces.db_dir().join(KEYSPACES))? {
+        for (number, checksum) in listed(&current(&keyspace)?)? {
+            let path = keyspace.join(TABLES).join(number.to_string());
+            let name = keyspace.file_name().unwrap_or_default().display();
+            let mut wrong =
+                |why: String| report(format!("table {number} of keyspace {name} {why}"));
+            match file_checksum(&path) {
+                Ok(found) if found == checksum => {}
+                Ok(_) => wrong("does not match its checksum".to_owned()),
+                Err(error) => wrong(format!("cannot be read: {error}")),
+            }
+            checked += 1;
+        }
+    }
+    Ok(checked)
+}
+
+/// Numbers and checksums of the tables in a list of lsm-tree 3: levels, of runs, of tables.
+fn listed(list: &Path) -> Result<Vec<(u64, u128)>, Error> {
+    let damaged = |_| Error::Damaged("a list of tables does not read back".to_owned());
+    let archive = sfa::Reader::new(list).map_err(damaged)?;
+    let section = archive.toc().section(b"tables");
+    let section = section.ok_or_else(|| Error::Damaged("a list has no tables".to_owned()))?;
+    let mut file = File::open(list).map_err(io_failed)?;
+    file.seek(SeekFrom::Start(section.pos())).map_err(io_failed)?;
+    let mut section = BufReader::new(file.take(section.len()));
+    let mut read = || -> io::Result<Vec<(u64, u128)>> {
+        let mut tables = Vec::new();
+        for _ in 0..u8::from_le_bytes(array(&mut section)?) {
+            for _ in 0..u8::from_le_bytes(array(&mut section)?) {
+                for _ in 0..u32::from_le_bytes(array(&mut section)?) {
+                    let number = u64::from_le_bytes(array(&mut section)?);
+                    let _checksum_type: [u8; 1] = array(&mut section)?;
+                    tables.push((number, u128::from_le_bytes(array(&mut section)?)));
+                    let _global_number: [u8; 8] = array(&mut section)?;
+                }
+            }
+        }
+        Ok(tables)
+    };
+    read().map_err(io_failed)
+}
+
+fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut array = [0; N];
+    from.read_exact(&mut array)?;
+    Ok(array)
+}
+
+/// What fjall takes for the checksum of a table.
+fn file_checksum(path: &Path) -> io::Result<u128> {
+    let (mut file, mut checksum) = (File::open(path)?, Xxh3::new());
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        checksum.update(bytes);
+    }
+    Ok(checksum.digest128())
 }
 
 /// The directories of the keyspaces. Of another name fjall does not take them.

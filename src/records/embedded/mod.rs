@@ -4,6 +4,7 @@
 //! blocks for each storage. A delete clears bits and writes nothing else, which is why it is fast.
 
 mod apply;
+mod audit;
 mod blocks;
 mod changes;
 mod codec;
@@ -22,6 +23,9 @@ mod tables;
 mod tenants;
 #[cfg(test)]
 mod tests;
+
+pub use audit::{Audit, Audited, Report};
+pub use spaces::check_format;
 
 use std::{hash::Hasher, ops::ControlFlow, path::Path};
 

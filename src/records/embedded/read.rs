@@ -157,19 +157,13 @@ impl Spaces {
     }
 
     /// The blocks of live rows, with their numbers.
-    fn live_blocks(
+    pub(super) fn live_blocks(
         &self,
         view: &Snapshot,
         tenant: u32,
         storage: Storage,
     ) -> impl Iterator<Item = Result<(u64, RoaringBitmap), Error>> {
-        view.prefix(&self.live, keys::live_prefix(tenant, storage)).map(|entry| {
-            let (key, value) = entry.into_inner().map_err(failed)?;
-            let Some(number) = key.last_chunk::<8>() else {
-                return Err(Error::Damaged(format!("a block's key has {} bytes", key.len())));
-            };
-            Ok((u64::from_be_bytes(*number), codec::read_block(&value)?))
-        })
+        blocks::read_all(view, &self.live, keys::live_prefix(tenant, storage))
     }
 
     fn is_live(

@@ -18,7 +18,13 @@ use super::{
     journals, lists,
     tenants::State,
 };
-use crate::{config, domain::Tenant, limits::RECORD_JOURNAL_BYTES, records::Error};
+use crate::{
+    config,
+    domain::Tenant,
+    failpoint::{Point, hit},
+    limits::RECORD_JOURNAL_BYTES,
+    records::Error,
+};
 
 /// Layout of the keyspaces; another one is refused.
 const FORMAT: &str = "cvrsd records 3\n";
@@ -28,6 +34,7 @@ const HASH_KEY: &[u8] = b"hash-key";
 const TENANT_PREFIX: &[u8] = b"tenant/";
 /// Where fjall says of which version a database is; written last when it makes one.
 const FJALL_MARKER: &str = "version";
+const FJALL_VERSION: &[u8] = b"FJL\x03";
 /// Our keyspaces and the one in which fjall keeps their names.
 const KEYSPACES: usize = 9;
 /// Threads of fjall. Of two, one hands merges on to the other, without a pause while that one is busy.
@@ -56,6 +63,7 @@ pub(super) struct Spaces {
     pub(super) stages: Keyspace,
     pub(super) unflushed: Unflushed,
     pub(super) commits: Commits,
+    dir: PathBuf,
 }
 
 impl Spaces {
@@ -66,9 +74,6 @@ impl Spaces {
     pub(super) fn open(dir: &Path, config: &config::Records) -> Result<Self, Error> {
         if is_missing_or_empty(dir).map_err(io_failed)? {
             make(dir, config)?;
-        }
-        if !dir.join(FJALL_MARKER).is_file() {
-            return Err(Error::Damaged("the directory holds something else".to_owned()));
         }
         check_format(dir)?;
         lists::check(dir, KEYSPACES)?;
@@ -98,6 +103,7 @@ impl Spaces {
             stages: space("stages", KeyspaceCreateOptions::default)?,
             unflushed: Unflushed::new(&db, config.memtable_bytes),
             commits,
+            dir: dir.to_owned(),
             db,
         })
     }
@@ -137,6 +143,11 @@ impl Spaces {
     /// Puts a tenant into a write batch.
     pub(super) fn write_tenant(&self, changes: &mut Changes<'_>, tenant: &Tenant, state: &State) {
         changes.insert(&self.meta, tenant_key(tenant), state.write());
+    }
+
+    /// Where the database is.
+    pub(super) fn db_dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Every keyspace.
@@ -208,11 +219,26 @@ fn make(dir: &Path, config: &config::Records) -> Result<(), Error> {
     // fjall syncs each keyspace's directory, but not the one that lists them.
     sync_directory(&unfinished.join("keyspaces")).map_err(io_failed)?;
     sync_directory(&unfinished).map_err(io_failed)?;
+    hit(Point::MakeRecords);
     fs::rename(&unfinished, dir).map_err(io_failed)?;
     sync_directory(parent).map_err(io_failed)
 }
 
-fn check_format(dir: &Path) -> Result<(), Error> {
+/// Whether a directory, where there is something in it, holds a store that this version reads. Looks at
+/// its markers alone.
+///
+/// # Errors
+/// [`Error::Damaged`] where it is of another version or something else.
+pub fn check_format(dir: &Path) -> Result<(), Error> {
+    if is_missing_or_empty(dir).map_err(io_failed)? {
+        return Ok(());
+    }
+    let fjall = fs::read(dir.join(FJALL_MARKER));
+    let fjall =
+        fjall.map_err(|_| Error::Damaged("the directory holds something else".to_owned()))?;
+    if fjall != FJALL_VERSION {
+        return Err(Error::Damaged("it was written by another version of fjall".to_owned()));
+    }
     let format = match fs::read(dir.join(FORMAT_FILE)) {
         // Those before 3 have none.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),

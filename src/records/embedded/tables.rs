@@ -14,7 +14,7 @@ use super::spaces::{failed, io_failed};
 use crate::{limits::TABLE_SYNC_BYTES, records::Error};
 
 /// Where fjall keeps the tables of a keyspace, by number.
-const TABLES: &str = "tables";
+pub(super) const TABLES: &str = "tables";
 /// Newest tables that are synced at a time. The unfinished one is among them unless as many flushes, merges
 /// and other jobs have begun newer ones; then fjall syncs it at its end.
 const TABLES_SYNCED: usize = 4;

@@ -1,5 +1,6 @@
 //! What only the embedded store promises: its files, its damage checks, and a kill at any time.
 
+mod audit;
 mod crash;
 mod damage;
 mod files;

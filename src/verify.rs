@@ -1,0 +1,153 @@
+//! Offline verification: everything in a data directory held against everything else.
+
+use std::path::Path;
+
+use crate::{
+    activity::{self, Workspace},
+    auth,
+    config::Config,
+    daemon::{self, Found},
+    domain::Job,
+    exit::Exit,
+    intake::{self, Stored},
+    journal::{Journal, Sled},
+    limits::DAMAGES_LISTED_MAX,
+    records::embedded::{Audit, Audited, Store},
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Jobs in the journal.
+    pub jobs: u64,
+    /// What the record store holds.
+    pub records: Audited,
+    /// Payloads of jobs that have not ended.
+    pub payloads: u64,
+    /// Reports with errors in them.
+    pub reports: u64,
+    /// How many things are wrong.
+    pub damages: u64,
+    /// The first of them: the part of the data directory, and what is wrong there.
+    pub listed: Vec<(&'static str, String)>,
+}
+
+/// Why nothing could be verified.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refused {
+    /// The exit code.
+    pub exit: Exit,
+    /// One sentence.
+    pub reason: String,
+}
+
+impl Findings {
+    fn note(&mut self, part: &'static str, what: impl std::fmt::Display) {
+        self.damages += 1;
+        if self.listed.len() < DAMAGES_LISTED_MAX {
+            self.listed.push((part, what.to_string()));
+        }
+    }
+}
+
+/// Verifies the data directory of that configuration, which no daemon may have meanwhile. The stores are
+/// opened as at a start, so what a crash left is cleared away. Blocks.
+///
+/// # Errors
+/// When there is no such directory or another process has it.
+pub fn run(config: &Config) -> Result<Findings, Refused> {
+    let dir = &config.data.dir;
+    let refused = |exit, reason: String| Refused { exit, reason };
+    if !dir.join("journal").is_dir() && !dir.join("records").is_dir() {
+        let reason = format!("{} holds no data", dir.display());
+        return Err(refused(Exit::Failed, reason));
+    }
+    let _lock = daemon::lock(dir).map_err(|ended| refused(ended.exit, ended.reason))?;
+    let mut findings = Findings::default();
+    if let Err(error) = auth::check_keys(dir) {
+        findings.note("keys.json", error);
+    }
+    let found = Found::look(dir);
+    let journal =
+        found.check_journal().and_then(|()| Sled::open(&dir.join("journal"), &config.journal));
+    let journal = journal.map_err(|e| findings.note("journal", e)).ok();
+    if let Some(Err(error)) = journal.as_ref().map(|journal| found.check_records(journal)) {
+        findings.note("records", error);
+        return Ok(findings);
+    }
+    let store = dir.join("records");
+    if !store.is_dir() {
+        return Ok(findings);
+    }
+    match Store::open(&store, &config.records) {
+        Ok(store) => check(dir, journal.as_ref(), Some(&store), &mut findings),
+        Err(error) => {
+            findings.note("records", error);
+            check(dir, journal.as_ref(), None, &mut findings);
+        }
+    }
+    Ok(findings)
+}
+
+/// Goes through the jobs once, then through the records.
+fn check(dir: &Path, journal: Option<&Sled>, store: Option<&Store>, findings: &mut Findings) {
+    let mut audit = store.map(Audit::new);
+    let mut knows_jobs = false;
+    if let Some(journal) = journal {
+        let workspace = Workspace::of(dir);
+        let verified = journal.verify_each(&mut |job| {
+            check_files(dir, &workspace, journal, job, findings);
+            let Some(open) = &mut audit else { return };
+            let told = open.job(job, &mut |what| findings.note("records", what));
+            if let Err(error) = told {
+                findings.note("records", error);
+                audit = None;
+            }
+        });
+        match verified {
+            Ok(jobs) => (findings.jobs, knows_jobs) = (jobs, true),
+            Err(error) => findings.note("journal", error),
+        }
+    }
+    if let Some(audit) = audit {
+        match audit.finish(knows_jobs, &mut |what| findings.note("records", what)) {
+            Ok(audited) => findings.records = audited,
+            Err(error) => findings.note("records", error),
+        }
+    }
+}
+
+/// The files that belong to one job.
+fn check_files(
+    dir: &Path,
+    workspace: &Workspace,
+    journal: &Sled,
+    job: &Job,
+    findings: &mut Findings,
+) {
+    let id = job.spec.id;
+    let (length, crc) = job.report();
+    if length > 0 {
+        findings.reports += 1;
+        if let Err(error) = activity::check_report(&workspace.report(id), length, crc) {
+            findings.note("reports", format_args!("job {id}: {error}"));
+        }
+    }
+    if job.is_terminal() {
+        return;
+    }
+    findings.payloads += 1;
+    let path = intake::payload_path(dir, id);
+    let inline = match journal.payload(job) {
+        Ok(inline) => inline,
+        Err(error) => return findings.note("journal", error),
+    };
+    let stored = inline.as_deref().map_or(Stored::File(&path), Stored::Memory);
+    if let Err(error) = activity::check_payload(stored, &job.spec.payload) {
+        findings.note("payloads", format_args!("job {id}: {error}"));
+    }
+    if let Err(error) = activity::check_keys(&workspace.keys(id), job.validated.keys_length) {
+        findings.note("work", format_args!("job {id}: {error}"));
+    }
+}
