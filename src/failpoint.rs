@@ -24,6 +24,10 @@ macro_rules! points {
 }
 
 points! {
+    MakeJournal = "make.journal", "A new journal is whole, beside its place and without its marker.";
+    MakeMarker = "make.marker", "It has its marker, and is not in its place.";
+    MakeRecords = "make.records", "A new record store is whole, beside its place.";
+
     StartJournal = "start.journal", "The journal is open, not verified.";
     StartRecords = "start.records", "The record store is open.";
     StartSpool = "start.spool", "Broken uploads are swept.";

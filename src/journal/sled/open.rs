@@ -17,6 +17,7 @@ use ::sled::{Config, Db, Mode};
 use super::{super::Error, hygiene, io as io_error, shielded, storage, tip::Tip, trees::Trees};
 use crate::{
     config,
+    failpoint::{Point, hit},
     limits::{JOURNAL_OPEN_STALL, OPEN_LOCK_WAIT},
 };
 
@@ -121,10 +122,15 @@ fn create(dir: &Path, config: &config::Journal) -> Result<(), Error> {
         drop((trees, db));
         Ok(())
     })?;
-    sync_files(&unfinished)
-        .and_then(|()| Tip::create(dir))
-        .and_then(|()| write_marker(dir))
-        .map_err(|e| io_error("write the new journal", &e))
+    let write = || {
+        sync_files(&unfinished)?;
+        Tip::create(dir)?;
+        hit(Point::MakeJournal);
+        write_marker(dir)?;
+        hit(Point::MakeMarker);
+        Ok(())
+    };
+    write().map_err(|e| io_error("write the new journal", &e))
 }
 
 fn finish_create(dir: &Path) -> io::Result<()> {
