@@ -132,7 +132,7 @@ pub struct Intake {
     /// Each such time of an upload must bring `limits::UPLOAD_BYTES_MIN` bytes or its end, or it is cut.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// Uploads that run at once.
+    /// Uploads that run at once, but for small ones.
     pub uploads_max: usize,
 }
 

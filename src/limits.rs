@@ -18,6 +18,12 @@ pub const SPOOL_QUEUE_CHUNKS: usize = 8;
 pub const UPLOAD_BYTES_MIN: usize = 32 << 10;
 /// How often it is looked how much room the disk has.
 pub const DISK_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Time in which an upload must bring as much where another one waits for its place.
+pub const UPLOAD_SLOW: Duration = Duration::from_millis(500);
+/// Uploads that have begun; of those that are no longer small, `intake.uploads_max`.
+pub const UPLOADS_BEGUN_MAX: usize = 1_024;
+/// How long an upload waits for the place of one that was cut.
+pub const SLOT_WAIT: Duration = Duration::from_secs(5);
 /// Bytes that a content encoding is undone into at a time.
 pub const DECODE_BUFFER_BYTES: usize = 64 << 10;
 /// How many times `intake.max_body_bytes` an encoded body may have before decoding.
@@ -94,12 +100,18 @@ pub const REPORT_PIECE_BYTES: usize = 64 << 10;
 /// Bytes in one message of a record export.
 pub const EXPORT_PAGE_BYTES: usize = 64 << 10;
 
+/// Files that the process may have open, connections included, where the system sets no lower bound.
+pub const FILES_MAX: u64 = 65_536;
+/// Files among them that connections leave to the stores and to uploads.
+pub const FILES_RESERVED: u64 = 1_536;
+/// Connections of one listener.
+pub const CONNECTIONS_MAX: usize = 16_384;
 /// Streams that one gRPC connection may hold open.
 pub const GRPC_STREAMS_MAX: u32 = 4_096;
-/// Silence after which a gRPC connection is pinged.
-pub const GRPC_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// Silence after which an HTTP/2 connection is pinged.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long the answer to a ping may take before the connection is given up.
-pub const GRPC_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that a gRPC client may send ahead on one stream.
 pub const GRPC_STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// Bytes that a gRPC client may send ahead on one connection; far above a stream's, so that one

@@ -210,7 +210,8 @@ impl Service {
             Some(job) => (Box::new(|_| Ok(())), job.spec.payload.length),
             None => (claim.meter(), u64::MAX),
         };
-        let upload = engine.spool.begin(media_type, encoding, content_length, meter, keep_max)?;
+        let upload =
+            engine.spool.begin(media_type, encoding, content_length, meter, keep_max).await?;
         let received_us = clock::now_us();
         let spec = Submitted {
             id,

@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+use tokio::runtime::Handle;
 
+use super::slots::Slot;
 use crate::failpoint::{Point, hit};
 
 /// The file of one upload, with the slot that the upload takes: both go when it is dropped.
@@ -19,9 +20,6 @@ pub(super) struct Draft {
     /// Given back behind the file, so that a free slot means that the file is gone.
     slot: Option<Slot>,
 }
-
-/// Given back when dropped.
-pub(super) type Slot = OwnedSemaphorePermit;
 
 impl Draft {
     /// Makes the file, readable to this user alone.

@@ -18,6 +18,7 @@ mod encoding;
 mod lines;
 mod reader;
 mod room;
+mod slots;
 mod spool;
 mod upload;
 mod writer;

@@ -12,18 +12,18 @@ use std::{
     },
 };
 
-use tokio::sync::Semaphore;
-
 use super::{
     Encoding, Upload,
     draft::sync_directory,
     room::Room,
+    slots::Slots,
     writer::{self, Body, Meter, Order},
 };
 use crate::{
     config,
     domain::{JobId, MediaType},
-    error::{Code, Error},
+    error::Error,
+    limits::UPLOADS_BEGUN_MAX,
 };
 
 const PAYLOADS: &str = "payloads";
@@ -39,7 +39,10 @@ struct Shared {
     incoming: PathBuf,
     payloads: PathBuf,
     config: config::Intake,
-    slots: Arc<Semaphore>,
+    /// Of all uploads.
+    begun: Slots,
+    /// Of those with a thread, and a file unless what they decode to is small.
+    files: Slots,
     room: Arc<Room>,
     next: AtomicU64,
 }
@@ -74,11 +77,11 @@ impl Spool {
                 std::fs::remove_file(file.path())?;
             }
         }
-        let slots = Arc::new(Semaphore::new(config.uploads_max.min(Semaphore::MAX_PERMITS)));
+        let (begun, files) = (Slots::new(UPLOADS_BEGUN_MAX), Slots::new(config.uploads_max));
         let next = AtomicU64::new(0);
         let room = Room::open(data_dir, data.reserve_bytes)?;
         let config = config.clone();
-        let shared = Shared { incoming, payloads, config, slots, room, next };
+        let shared = Shared { incoming, payloads, config, begun, files, room, next };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -88,8 +91,8 @@ impl Spool {
     ///
     /// # Errors
     /// `BodyTooLarge` where the announced length already says so, `DiskReserve` where the disk has no room
-    /// for it, `UploadsExhausted` while `intake.uploads_max` others run.
-    pub fn begin(
+    /// for it, `UploadsExhausted` while `limits::UPLOADS_BEGUN_MAX` others run, none of which is slow.
+    pub async fn begin(
         &self,
         media: MediaType,
         encoding: Encoding,
@@ -105,23 +108,29 @@ impl Spool {
             return Err(writer::too_large(config.max_body_bytes));
         }
         self.shared.room.check(announced_length.unwrap_or(0).min(keep_max))?;
-        let slot = Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_| {
-            let max = config.uploads_max;
-            Error::new(Code::UploadsExhausted, format!("{max} uploads run already"))
-        })?;
+        let slot = self.shared.begun.take().await?;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let path = self.shared.incoming.join(format!("{number}.part"));
         let (config, room) = (config.clone(), Arc::clone(&self.shared.room));
         let idle_timeout = config.idle_timeout;
-        let order = Order { path, slot, room, media, encoding, config, meter, keep_max };
-        Ok(Upload::new(self.clone(), Body::new(order), idle_timeout))
+        let order = Order { path, room, media, encoding, config, meter, keep_max };
+        Ok(Upload::new(self.clone(), slot, Body::new(order), idle_timeout))
     }
 
     /// Whether no upload is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let most = self.shared.config.uploads_max.min(Semaphore::MAX_PERMITS);
-        self.shared.slots.available_permits() == most
+        self.shared.begun.are_free() && self.shared.files.are_free()
+    }
+
+    /// The slots of all uploads.
+    pub(super) fn begun(&self) -> &Slots {
+        &self.shared.begun
+    }
+
+    /// The slots of uploads that have a thread.
+    pub(super) fn files(&self) -> &Slots {
+        &self.shared.files
     }
 
     /// Where the payload of a job is.

@@ -15,7 +15,7 @@ use crate::{
     error::{Code, Error},
     limits::{
         ENCODED_GROWTH_MAX, SMALL_PAYLOAD_BYTES_MAX, SMALL_TEXT_BYTES_MAX, SPOOL_QUEUE_CHUNKS,
-        UPLOAD_BYTES_MIN,
+        UPLOAD_BYTES_MIN, UPLOAD_SLOW,
     },
 };
 
@@ -57,12 +57,12 @@ impl Fixture {
         Self::new(&Intake { max_body_bytes, ..Intake::default() })
     }
 
-    fn begin(&self, media: MediaType, encoding: Encoding) -> Upload {
-        self.metered(media, encoding, unmetered())
+    async fn begin(&self, media: MediaType, encoding: Encoding) -> Upload {
+        self.metered(media, encoding, unmetered()).await
     }
 
-    fn metered(&self, media: MediaType, encoding: Encoding, meter: Meter) -> Upload {
-        self.spool.begin(media, encoding, None, meter, u64::MAX).unwrap()
+    async fn metered(&self, media: MediaType, encoding: Encoding, meter: Meter) -> Upload {
+        self.spool.begin(media, encoding, None, meter, u64::MAX).await.unwrap()
     }
 
     async fn send(
@@ -72,7 +72,7 @@ impl Fixture {
         body: &[u8],
         expected: Expected,
     ) -> Result<Received, Error> {
-        let mut upload = self.begin(media, encoding);
+        let mut upload = self.begin(media, encoding).await;
         for chunk in body.chunks(7) {
             upload.write(Bytes::copy_from_slice(chunk)).await?;
         }
@@ -207,15 +207,16 @@ async fn an_announced_length_at_the_bound_is_refused_at_once() {
     let begin = |encoding, length| {
         fixture.spool.begin(MediaType::Text, encoding, Some(length), unmetered(), u64::MAX)
     };
-    assert!(begin(Encoding::Identity, 999).is_ok());
-    assert_eq!(begin(Encoding::Identity, 1_000).unwrap_err().code, Code::BodyTooLarge);
-    assert!(begin(Encoding::Gzip, 1_000).is_ok(), "its decoded length is not known yet");
+    assert!(begin(Encoding::Identity, 999).await.is_ok());
+    let refused = begin(Encoding::Identity, 1_000).await.unwrap_err();
+    assert_eq!(refused.code, Code::BodyTooLarge);
+    assert!(begin(Encoding::Gzip, 1_000).await.is_ok(), "its decoded length is not known yet");
 }
 
 #[tokio::test]
 async fn a_bomb_in_the_content_encoding_is_stopped_early() {
     let fixture = Fixture::small(10_000);
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Gzip);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Gzip).await;
     let bomb = Bytes::from(gzip(&vec![0; 64 << 20]));
     let mut refused = None;
     for _ in 0..=SPOOL_QUEUE_CHUNKS + 1 {
@@ -292,7 +293,7 @@ async fn announced_length_and_digest_are_held_against_the_body() {
 #[tokio::test]
 async fn dropping_an_upload_or_what_was_received_removes_the_file() {
     let fixture = Fixture::new(&Intake::default());
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     upload.write(large()).await.unwrap();
     while fixture.files("spool").is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -312,16 +313,16 @@ async fn an_upload_that_would_reach_into_the_reserve_is_refused_and_leaves_nothi
     let dir = tempfile::tempdir().unwrap();
     let disk = rustix::fs::statvfs(dir.path()).unwrap();
     let free = disk.f_bavail * disk.f_frsize;
-    let begin = |reserve_bytes: u64, length| {
+    let begin = async |reserve_bytes: u64, length| {
         let data = Data { dir: dir.path().to_owned(), reserve_bytes };
         let spool = Spool::open(&data, &Intake::default()).unwrap();
-        spool.begin(MediaType::Text, Encoding::Identity, length, unmetered(), u64::MAX)
+        spool.begin(MediaType::Text, Encoding::Identity, length, unmetered(), u64::MAX).await
     };
-    assert_eq!(begin(u64::MAX, None).unwrap_err().code, Code::DiskReserve);
+    assert_eq!(begin(u64::MAX, None).await.unwrap_err().code, Code::DiskReserve);
     // Others write to this disk too, so not to the byte.
-    let announced = begin(free - (64 << 20), Some(149_000_000));
+    let announced = begin(free - (64 << 20), Some(149_000_000)).await;
     assert_eq!(announced.unwrap_err().code, Code::DiskReserve);
-    let mut upload = begin(free - (64 << 20), None).unwrap();
+    let mut upload = begin(free - (64 << 20), None).await.unwrap();
     let mut sent = 0;
     let refused = loop {
         if let Err(error) = upload.write(Bytes::from(vec![b'a'; 1 << 20])).await {
@@ -336,25 +337,27 @@ async fn an_upload_that_would_reach_into_the_reserve_is_refused_and_leaves_nothi
 }
 
 #[tokio::test]
-async fn as_many_uploads_run_at_once_as_there_are_slots() {
+async fn as_many_uploads_have_a_file_as_there_are_slots() {
     let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
-    let begin =
-        || fixture.spool.begin(MediaType::Text, Encoding::Identity, None, unmetered(), u64::MAX);
-    let (one, mut two) = (begin().unwrap(), begin().unwrap());
-    assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted);
-    two.write(Bytes::from_static(TEXT)).await.unwrap();
+    let begin = async || fixture.begin(MediaType::Text, Encoding::Identity).await;
+    let (mut one, mut two, mut three) = (begin().await, begin().await, begin().await);
+    one.write(large()).await.unwrap();
+    two.write(large()).await.unwrap();
+    three.write(Bytes::from_static(TEXT)).await.unwrap();
+    let refused = three.write(large()).await.unwrap_err();
+    assert_eq!(refused.code, Code::UploadsExhausted);
     let two = two.finish(Expected::default()).await.unwrap();
-    assert_eq!(begin().unwrap_err().code, Code::UploadsExhausted, "its file is still there");
+    let mut small = begin().await;
+    small.write(Bytes::from_static(TEXT)).await.unwrap();
+    assert!(small.finish(Expected::default()).await.is_ok(), "a small one needs none");
+    let refused = begin().await.write(large()).await.unwrap_err();
+    assert_eq!(refused.code, Code::UploadsExhausted, "its file is still there");
     two.keep(JobId::generate()).await.unwrap();
-    let again = begin().unwrap();
+    let mut again = begin().await;
+    again.write(large()).await.unwrap();
     drop((one, again));
     for _ in 0..500 {
-        if fixture
-            .spool
-            .clone()
-            .begin(MediaType::Text, Encoding::Identity, None, unmetered(), u64::MAX)
-            .is_ok()
-        {
+        if begin().await.write(large()).await.is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -362,11 +365,36 @@ async fn as_many_uploads_run_at_once_as_there_are_slots() {
     panic!("a dropped upload keeps its slot");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_upload_makes_room_and_a_fast_one_does_not() {
+    let fixture = Fixture::new(&Intake { uploads_max: 2, ..Intake::default() });
+    let begin = async || fixture.begin(MediaType::Text, Encoding::Identity).await;
+    let (mut silent, mut fast, mut late) = (begin().await, begin().await, begin().await);
+    let silent = tokio::spawn(async move {
+        silent.pump(stream::iter([Ok(large())]).chain(stream::pending())).await
+    });
+    let chunks = stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; UPLOAD_BYTES_MIN])));
+    let chunks = chunks.take(30).then(|chunk| async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        chunk
+    });
+    let fast = tokio::spawn(async move { fast.pump(chunks).await });
+    tokio::time::sleep(UPLOAD_SLOW / 2).await;
+    let early = begin().await.write(large()).await.unwrap_err();
+    assert_eq!(early.code, Code::UploadsExhausted, "nobody is slow yet");
+    tokio::time::sleep(UPLOAD_SLOW).await;
+    late.write(large()).await.unwrap();
+    assert_eq!(silent.await.unwrap().unwrap_err().code, Code::UploadsExhausted);
+    let refused = begin().await.write(large()).await.unwrap_err();
+    assert_eq!(refused.code, Code::UploadsExhausted, "nobody is slow any more");
+    fast.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn an_upload_that_stalls_is_cut() {
     let idle_timeout = Duration::from_millis(100);
     let fixture = Fixture::new(&Intake { idle_timeout, ..Intake::default() });
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     let body = stream::iter([Ok(Bytes::from_static(TEXT))]).chain(stream::pending());
     assert_eq!(upload.pump(body).await.unwrap_err().code, Code::BodyTimeout);
 }
@@ -382,9 +410,9 @@ async fn an_upload_that_trickles_is_cut_below_the_bound_and_taken_at_it() {
             Ok(Bytes::from(vec![b'x'; bytes]))
         })
     };
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     upload.pump(trickle(UPLOAD_BYTES_MIN)).await.unwrap();
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     let refused = upload.pump(trickle(UPLOAD_BYTES_MIN - 1)).await.unwrap_err();
     assert_eq!(refused.code, Code::BodyTimeout);
 }
@@ -392,7 +420,7 @@ async fn an_upload_that_trickles_is_cut_below_the_bound_and_taken_at_it() {
 #[tokio::test]
 async fn a_stream_that_breaks_gives_its_own_error() {
     let fixture = Fixture::new(&Intake::default());
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     let body = stream::iter([Ok(Bytes::from_static(TEXT)), Err(aborted("reset by peer"))]);
     assert_eq!(upload.pump(body).await.unwrap_err().code, Code::BodyAborted);
     drop(upload);
@@ -403,7 +431,7 @@ async fn a_stream_that_breaks_gives_its_own_error() {
 async fn a_disk_that_fails_is_an_internal_error() {
     let fixture = Fixture::new(&Intake::default());
     std::fs::remove_dir(fixture.data.path().join("spool")).unwrap();
-    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity);
+    let mut upload = fixture.begin(MediaType::Text, Encoding::Identity).await;
     let code = loop {
         if let Err(error) = upload.write(Bytes::from_static(TEXT)).await {
             break error.code;
@@ -488,7 +516,7 @@ async fn a_meter_sees_decoded_bytes_before_they_are_written() {
     let bodies = [(Encoding::Identity, text.clone()), (Encoding::Gzip, gzip.finish().unwrap())];
     for (encoding, body) in bodies {
         for (max, good) in [(300_000, true), (299_999, false)] {
-            let mut upload = fixture.metered(MediaType::Text, encoding, up_to(max));
+            let mut upload = fixture.metered(MediaType::Text, encoding, up_to(max)).await;
             let sent = upload.write(Bytes::from(body.clone())).await;
             let ended = upload.finish(Expected::default()).await;
             assert!(sent.is_ok());
@@ -501,7 +529,7 @@ async fn a_meter_sees_decoded_bytes_before_they_are_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sender_that_pauses_is_told_of_its_refusal() {
     let fixture = Fixture::small(1 << 20);
-    let mut upload = fixture.metered(MediaType::Text, Encoding::Identity, up_to(3));
+    let mut upload = fixture.metered(MediaType::Text, Encoding::Identity, up_to(3)).await;
     let body = stream::iter([Ok(Bytes::from_static(b"four"))]).chain(stream::pending());
     assert_eq!(upload.pump(body).await.unwrap_err().code, Code::QuotaBytes);
     drop(upload);
@@ -514,7 +542,7 @@ async fn a_body_longer_than_what_is_kept_is_hashed_to_its_end_and_takes_no_more_
     let text = vec![b'x'; 300_000];
     for (keep_max, kept) in [(300_000, true), (299_999, false), (0, false)] {
         let (media, encoding) = (MediaType::Text, Encoding::Identity);
-        let upload = fixture.spool.begin(media, encoding, None, unmetered(), keep_max);
+        let upload = fixture.spool.begin(media, encoding, None, unmetered(), keep_max).await;
         let mut upload = upload.unwrap();
         for chunk in text.chunks(1_000) {
             upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     Spool,
+    slots::{Slot, Slots},
     writer::{self, Body, Command, Content, Reply},
 };
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Upload {
     spool: Spool,
+    /// Its place among all uploads.
+    slot: Slot,
     writer: Writer,
     idle_timeout: Duration,
 }
@@ -40,16 +43,19 @@ impl Writer {
         if let Self::Running(commands, _) = self { Some(commands) } else { None }
     }
 
-    /// Hands over to a thread, where there is none yet.
-    fn start(&mut self) {
+    /// Hands over to a thread, where there is none yet and a slot for one.
+    async fn start(&mut self, slots: &Slots) {
+        if !matches!(self, Self::Here(_)) {
+            return;
+        }
+        let slot = slots.take().await;
         let between = Self::Refused(Error::new(Code::Internal, "an upload has no writer"));
-        *self = match std::mem::replace(self, between) {
-            Self::Here(body) => match writer::start(*body) {
+        if let Self::Here(body) = std::mem::replace(self, between) {
+            *self = match slot.and_then(|slot| writer::start(*body, slot)) {
                 Ok((commands, reply)) => Self::Running(commands, reply),
                 Err(error) => Self::Refused(error),
-            },
-            other => other,
-        };
+            };
+        }
     }
 }
 
@@ -87,15 +93,16 @@ pub fn aborted(cause: impl fmt::Display) -> Error {
 }
 
 impl Upload {
-    pub(super) fn new(spool: Spool, body: Body, idle_timeout: Duration) -> Self {
-        Self { spool, writer: Writer::Here(Box::new(body)), idle_timeout }
+    pub(super) fn new(spool: Spool, slot: Slot, body: Body, idle_timeout: Duration) -> Self {
+        Self { spool, slot, writer: Writer::Here(Box::new(body)), idle_timeout }
     }
 
     /// Hands over the next bytes; waits while the writer is behind.
     ///
     /// # Errors
     /// A refusal that earlier bytes earned: `BodyTooLarge`, `EncodingBroken`, `Internal`, or that of
-    /// the upload's meter. It stays the same from then on.
+    /// the upload's meter; `UploadsExhausted` where the body is no longer small while
+    /// `intake.uploads_max` others run, none of which is slow. It stays the same from then on.
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         if chunk.is_empty() {
             return Ok(());
@@ -106,7 +113,7 @@ impl Upload {
             let taken = body.push(&chunk);
             return taken.inspect_err(|error| self.writer = Writer::Refused(error.clone()));
         }
-        self.writer.start();
+        self.writer.start(self.spool.files()).await;
         self.send(Command::Chunk(chunk)).await
     }
 
@@ -115,18 +122,23 @@ impl Upload {
     ///
     /// # Errors
     /// Those of [`Upload::write`], `BodyTimeout`, and the stream's own; see [`aborted`].
+    /// `UploadsExhausted` where others had no slot while `limits::UPLOAD_SLOW` brought less than that.
     pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
     where
         S: Stream<Item = Result<Bytes, Error>>,
     {
         let mut body = pin!(body);
-        let mut deadline = Instant::now() + self.idle_timeout;
+        let mut began = Instant::now();
         let mut came = 0;
         loop {
             let next = tokio::select! {
-                next = timeout_at(deadline, body.next()) => next.map_err(|_| self.stalled())?,
+                // What is there counts, however late our own disk lets us look.
+                biased;
+                next = body.next() => next,
                 // A sender that pauses is told of its refusal all the same.
                 () = ended(self.writer.commands()) => return self.send(Command::Chunk(Bytes::new())).await,
+                () = sleep_until(began + self.idle_timeout) => return Err(self.stalled()),
+                refusal = self.slots().yielded(began) => return Err(refusal),
             };
             let Some(chunk) = next else { return Ok(()) };
             let chunk = chunk?;
@@ -134,7 +146,7 @@ impl Upload {
             self.write(chunk).await?;
             if came >= UPLOAD_BYTES_MIN {
                 came = 0;
-                deadline = Instant::now() + self.idle_timeout;
+                began = Instant::now();
             }
         }
     }
@@ -149,11 +161,11 @@ impl Upload {
             Writer::Here(body) if body.is_small() => body.finish(&expected)?,
             _ => self.finish_elsewhere(expected).await?,
         };
-        Ok(Received { payload, content, spool: self.spool })
+        Ok(Received { payload, content, spool: self.spool, _slot: self.slot })
     }
 
     async fn finish_elsewhere(&mut self, expected: Expected) -> Reply {
-        self.writer.start();
+        self.writer.start(self.spool.files()).await;
         self.send(Command::Finish(expected)).await?;
         let Writer::Running(_, reply) = &mut self.writer else {
             return Err(Error::internal("an upload ended twice"));
@@ -179,6 +191,11 @@ impl Upload {
         Err(error)
     }
 
+    /// Those of which it makes one free where it has to make room.
+    fn slots(&self) -> &Slots {
+        if self.writer.commands().is_some() { self.spool.files() } else { self.spool.begun() }
+    }
+
     fn stalled(&self) -> Error {
         let message =
             format!("fewer than {UPLOAD_BYTES_MIN} bytes came within {:?}", self.idle_timeout);
@@ -197,6 +214,8 @@ pub struct Received {
     pub payload: Payload,
     content: Content,
     spool: Spool,
+    /// Held as long as the upload is on its way.
+    _slot: Slot,
 }
 
 impl Received {
@@ -210,7 +229,7 @@ impl Received {
     /// was to be kept; nothing is kept then.
     pub async fn keep(self, id: JobId) -> Result<Option<Bytes>, Error> {
         let draft = match self.content {
-            Content::Memory { bytes, .. } => return Ok(Some(bytes)),
+            Content::Memory(bytes) => return Ok(Some(bytes)),
             Content::File(draft) => draft,
             Content::Nowhere => {
                 return Err(Error::internal("a body that was only hashed was kept"));

@@ -2,7 +2,7 @@
 //!
 //! A body that stays small is kept in memory, and its bytes are taken where they arrive. For a longer
 //! one, and for one that has to be decoded, there is a thread, so that a slow disk or a slow sender
-//! holds nobody else up; there are at most `intake.uploads_max`.
+//! holds nobody else up; there are at most `intake.uploads_max`, each with its slot.
 
 use std::{
     fs::File,
@@ -18,9 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Encoding,
     archive::{self, Defect},
-    draft::{Draft, Slot},
+    draft::Draft,
     encoding::Decoder,
     room::Room,
+    slots::Slot,
     upload::Expected,
 };
 use crate::{
@@ -42,7 +43,6 @@ pub(super) enum Command {
 /// What one upload is.
 pub(super) struct Order {
     pub path: PathBuf,
-    pub slot: Slot,
     pub room: Arc<Room>,
     pub media: MediaType,
     pub encoding: Encoding,
@@ -54,15 +54,11 @@ pub(super) struct Order {
 /// Is told how many decoded bytes come next, before they are written; its refusal ends the upload.
 pub type Meter = Box<dyn FnMut(u64) -> Result<(), Error> + Send>;
 
-/// Where a finished body is. Dropped, it goes, and its slot with it.
+/// Where a finished body is. Dropped, it goes, and the slot of its file with it.
 #[derive(Debug)]
 pub(super) enum Content {
     /// A small one.
-    Memory {
-        bytes: Bytes,
-        /// Held as long as the upload is on its way.
-        _slot: Slot,
-    },
+    Memory(Bytes),
     /// In the spool, durably but for its name.
     File(Draft),
     /// Nowhere: it is longer than what was to be kept.
@@ -74,10 +70,12 @@ pub(super) type Reply = Result<(Payload, Content), Error>;
 
 /// Starts the thread, which goes on with what there is of the body.
 pub(super) fn start(
-    body: Body,
+    mut body: Body,
+    slot: Slot,
 ) -> Result<(mpsc::Sender<Command>, oneshot::Receiver<Reply>), Error> {
     let (commands, inbox) = mpsc::channel(SPOOL_QUEUE_CHUNKS);
     let (answer, reply) = oneshot::channel();
+    body.sink.slot = Some(slot);
     std::thread::Builder::new()
         .name("spool-writer".to_owned())
         .spawn(move || {
@@ -122,9 +120,10 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(order: Order) -> Self {
-        let Order { path, slot, room, media, encoding, config, meter, keep_max } = order;
+        let Order { path, room, media, encoding, config, meter, keep_max } = order;
         let sink = Sink {
-            place: Place::Memory(Vec::new(), path, slot),
+            place: Place::Memory(Vec::new(), path),
+            slot: None,
             hash: Sha256::new(),
             length: 0,
             room,
@@ -174,7 +173,7 @@ impl Body {
             self.sink.spill().map_err(|e| disk(&e))?;
         }
         let content = match self.sink.place {
-            Place::Memory(bytes, _, slot) => Content::Memory { bytes: bytes.into(), _slot: slot },
+            Place::Memory(bytes, _) => Content::Memory(bytes.into()),
             Place::File(file, draft) => {
                 file.sync_data().map_err(|e| disk(&e))?;
                 hit(Point::UploadSynced);
@@ -187,7 +186,7 @@ impl Body {
 
     fn inspect(&self) -> Result<(), Error> {
         match &self.sink.place {
-            Place::Memory(bytes, ..) => inspect(bytes.as_slice(), self.media, &self.config),
+            Place::Memory(bytes, _) => inspect(bytes.as_slice(), self.media, &self.config),
             Place::File(file, _) => inspect(file, self.media, &self.config),
             Place::Nowhere => Ok(()),
         }
@@ -214,6 +213,8 @@ fn check_expected(expected: &Expected, length: u64, sha256: [u8; 32]) -> Result<
 /// Where decoded bytes go.
 struct Sink {
     place: Place,
+    /// For the file; from the start of the thread until there is one.
+    slot: Option<Slot>,
     hash: Sha256,
     length: u64,
     room: Arc<Room>,
@@ -224,8 +225,8 @@ struct Sink {
 }
 
 enum Place {
-    /// While it is small; with what a file needs.
-    Memory(Vec<u8>, PathBuf, Slot),
+    /// While it is small; with the path of the file that it may get.
+    Memory(Vec<u8>, PathBuf),
     File(File, Draft),
     /// The file could not be made; the upload is refused.
     Nowhere,
@@ -257,7 +258,7 @@ impl Sink {
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         if self.is_short(bytes.len())
-            && let Place::Memory(here, ..) = &mut self.place
+            && let Place::Memory(here, _) = &mut self.place
         {
             here.extend_from_slice(bytes);
             return Ok(());
@@ -272,7 +273,9 @@ impl Sink {
     /// Goes over to a file.
     fn spill(&mut self) -> std::io::Result<()> {
         match std::mem::replace(&mut self.place, Place::Nowhere) {
-            Place::Memory(bytes, path, slot) => {
+            Place::Memory(bytes, path) => {
+                let slot = self.slot.take();
+                let slot = slot.ok_or_else(|| std::io::Error::other("an upload has no slot"))?;
                 let (draft, mut file) = Draft::create(path, slot)?;
                 file.write_all(&bytes)?;
                 self.place = Place::File(file, draft);
@@ -283,7 +286,7 @@ impl Sink {
     }
 
     fn memory(&self) -> Option<&Vec<u8>> {
-        if let Place::Memory(bytes, ..) = &self.place { Some(bytes) } else { None }
+        if let Place::Memory(bytes, _) = &self.place { Some(bytes) } else { None }
     }
 }
 
