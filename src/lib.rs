@@ -17,6 +17,7 @@ pub mod grpc;
 pub mod intake;
 pub mod journal;
 pub mod limits;
+pub mod listener;
 pub mod poison;
 pub mod proto;
 pub mod records;

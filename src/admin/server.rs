@@ -1,10 +1,8 @@
 //! The admin listener: HTTP/1 for probes, HTTP/2 without TLS for gRPC.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use axum::{Router, routing::get};
-use axum_server::{Handle, Server, accept::NoDelayAcceptor};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request,
@@ -16,7 +14,9 @@ use super::{
     records::{Admin, let_in},
 };
 use crate::{
-    auth::Authenticator, engine::Service, limits::REQUEST_HEAD_TIMEOUT,
+    auth::Authenticator,
+    engine::Service,
+    listener::{self, Listener},
     proto::admin::admin_service_server::AdminServiceServer,
 };
 
@@ -25,28 +25,13 @@ use crate::{
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     service: Service,
     authenticator: Authenticator,
     probes: Probes,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let handle = Handle::<SocketAddr>::new();
-    let mut server = Server::<SocketAddr>::from_listener(listener)
-        .acceptor(NoDelayAcceptor::new())
-        .first_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .handle(handle.clone());
-    server.http_builder().http1().header_read_timeout(REQUEST_HEAD_TIMEOUT);
-    let stop = async {
-        shutdown.cancelled().await;
-        handle.graceful_shutdown(None);
-        std::future::pending::<()>().await;
-    };
-    let router = router(service, authenticator, probes);
-    tokio::select! {
-        ended = server.serve(router.into_make_service()) => ended,
-        () = stop => Ok(()),
-    }
+    listener::serve(listener, router(service, authenticator, probes), shutdown).await
 }
 
 fn router(service: Service, authenticator: Authenticator, probes: Probes) -> Router {

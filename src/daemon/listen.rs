@@ -14,7 +14,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Authenticator, Config, Ended, Exit, Metrics, Poison, Service, admin, grpc, rest};
-use crate::limits::OPEN_LOCK_WAIT;
+use crate::{
+    limits::OPEN_LOCK_WAIT,
+    listener::{Listener, connections_max},
+};
 
 const LISTEN_FILE: &str = "listen.json";
 
@@ -57,17 +60,20 @@ pub(super) struct Addresses {
 
 /// The three listeners, bound.
 pub(super) struct Listeners {
-    grpc: TcpListener,
-    rest: TcpListener,
-    admin: TcpListener,
+    grpc: Listener,
+    rest: Listener,
+    admin: Listener,
 }
 
 impl Listeners {
     /// Binds all three, or none.
     pub(super) async fn bind(config: &Config) -> Result<(Self, Addresses), Ended> {
-        let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen).await?;
-        let (rest, rest_address) = bind("rest.listen", config.rest.listen).await?;
-        let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
+        let most = connections_max().map_err(|e| {
+            Ended::new(Exit::Stopped, format_args!("cannot raise the limit of open files: {e}"))
+        })?;
+        let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen, most).await?;
+        let (rest, rest_address) = bind("rest.listen", config.rest.listen, most).await?;
+        let (admin, admin_address) = bind("admin.listen", config.admin.listen, most).await?;
         let addresses = Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
         Ok((Self { grpc, rest, admin }, addresses))
     }
@@ -133,12 +139,16 @@ pub(super) fn withdraw(dir: &Path) {
     }
 }
 
-async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ended> {
+async fn bind(
+    key: &str,
+    address: SocketAddr,
+    connections_max: usize,
+) -> Result<(Listener, SocketAddr), Ended> {
     let failed =
         |e: io::Error| Ended::new(Exit::Usage, format_args!("{key}: cannot bind {address}: {e}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    tracing::info!(listener = key, address = %bound, "listening");
+    tracing::info!(listener = key, address = %bound, connections_max, "listening");
     if !bound.ip().is_loopback() {
         tracing::warn!(
             listener = key,
@@ -146,5 +156,5 @@ async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr
             "tokens and records pass here unencrypted: there is no TLS of its own yet"
         );
     }
-    Ok((listener, bound))
+    Ok((Listener::new(listener, connections_max), bound))
 }

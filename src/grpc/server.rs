@@ -1,13 +1,13 @@
 //! The gRPC listener.
 
 use axum::middleware::map_request;
-use tokio::{net::TcpListener, sync::watch::Receiver};
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request,
     server::NamedService,
     service::{Routes, interceptor::InterceptedService},
-    transport::{self, Server, server::TcpIncoming},
+    transport::{self, Server},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
@@ -21,9 +21,10 @@ use crate::{
     config,
     engine::{Phase, Service},
     limits::{
-        GRPC_CONNECTION_WINDOW_BYTES, GRPC_KEEPALIVE_INTERVAL, GRPC_KEEPALIVE_TIMEOUT,
-        GRPC_MESSAGE_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_MAX,
+        GRPC_CONNECTION_WINDOW_BYTES, GRPC_MESSAGE_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES,
+        GRPC_STREAMS_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
     },
+    listener::Listener,
     proto::{DESCRIPTORS, jobs::job_service_server::JobServiceServer},
 };
 
@@ -45,7 +46,7 @@ pub enum Error {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     service: Service,
     authenticator: Authenticator,
     config: &config::Grpc,
@@ -67,15 +68,14 @@ pub async fn serve(
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?);
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder()
         .max_concurrent_streams(GRPC_STREAMS_MAX)
-        .http2_keepalive_interval(Some(GRPC_KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(GRPC_KEEPALIVE_TIMEOUT))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(GRPC_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
         .add_routes(Routes::from(routes.into_axum_router().layer(map_request(whole_or_failed))))
-        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned());
+        .serve_with_incoming_shutdown(listener.incoming(), shutdown.cancelled_owned());
     tokio::select! {
         ended = server => Ok(ended?),
         () = follow(phases, &reporter) => Ok(()),

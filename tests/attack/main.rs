@@ -16,7 +16,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod memory;
 mod run;
 mod sizes;
 mod texts;

@@ -6,13 +6,11 @@ use cvrsd::proto::jobs::{Operation, Outcome};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::{
+use crate::support::{
+    http::{JOBS, Server},
+    jobs::{self, Upload},
     memory::Mark,
-    support::{
-        http::{JOBS, Server},
-        jobs::{self, Upload},
-        rows, wait_empty,
-    },
+    rows, wait_empty,
 };
 
 /// One file, sent as a delete.

@@ -3,10 +3,10 @@
 use std::{io::Write, time::Instant};
 
 use crate::{
-    memory::Mark,
     run::{Attack, End, over_grpc, over_rest},
     support::{
         http::{self, JOBS, Server},
+        memory::Mark,
         rows, wait_empty,
         zips::Sample,
     },

@@ -32,7 +32,8 @@ impl Mark {
     }
 }
 
-fn field(pid: u32, name: &str) -> u64 {
+/// A field of `/proc/PID/status` that is told in KiB, in bytes.
+pub fn field(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();

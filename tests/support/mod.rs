@@ -6,6 +6,7 @@ pub mod clients;
 pub mod files;
 pub mod http;
 pub mod jobs;
+pub mod memory;
 pub mod model;
 pub mod rows;
 pub mod shared;
