@@ -184,7 +184,8 @@ codes! {
     RecordNotFound = "CVRS-RECORD-NOT-FOUND", NotFound;
     /// The job that a synchronous upload waited for was cancelled.
     JobCancelled = "CVRS-JOB-CANCELLED", Conflict;
-    /// As many uploads run as `intake.uploads_max` and none makes room, or this one was slow and had to, or too many synchronous ones are waited for.
+    /// As many uploads run as `intake.uploads_max` and none makes room, or this one was slow and had to; or too
+    /// many synchronous ones are waited for.
     UploadsExhausted = "CVRS-UPLOADS-EXHAUSTED", Exhausted;
     /// The disk has less room than `data.reserve_bytes`, or would with the upload.
     DiskReserve = "CVRS-DISK-RESERVE", Full;

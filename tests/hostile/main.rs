@@ -1,8 +1,7 @@
 //! Clients that mean ill or are merely broken: slow, silent, endless, or very many. Each is cut or refused
 //! within bounds of time and memory, leaves nothing behind, and others are served meanwhile.
 //!
-//! `CVRSD_IDLE_CONNECTIONS` (1,000) is how many idle connections each listener gets;XX
-//! how many watch one job.
+//! `CVRSD_IDLE_CONNECTIONS` (1,000) is how many idle connections each listener gets.
 
 #![allow(
     clippy::unwrap_used,
