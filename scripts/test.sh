@@ -28,4 +28,6 @@ tell_missing samples
 tell_missing spec
 need_nextest
 need_clients
+need_faketime
+export CVRSD_NEED_FAKETIME=1
 cargo nextest run --locked "$@" </dev/null

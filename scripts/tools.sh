@@ -45,6 +45,14 @@ need_clients() {
         ca-certificates curl python3 python3-venv
 }
 
+# What the tests of a jumping clock put between the daemon and its clock.
+need_faketime() {
+    have faketime && return
+    heading "install faketime"
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends faketime
+}
+
 need_npx() {
     have npx && return
     heading "install npm"

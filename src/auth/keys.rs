@@ -17,7 +17,7 @@ use crate::limits::SIGNING_KEYS_MAX;
 const REPLACING_S: i64 = 60;
 /// How far ahead of the clock a key may have been made: one from further ahead was made under a wrong
 /// clock, and would otherwise be new for as long as that clock was ahead.
-const AHEAD_S: i64 = 300;
+pub(super) const AHEAD_S: i64 = 300;
 
 /// The keys of this daemon. Times are seconds since the Unix epoch.
 pub(super) struct Keyring {

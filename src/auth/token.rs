@@ -7,7 +7,10 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{clients::hex, keys::Keyring};
+use super::{
+    clients::hex,
+    keys::{AHEAD_S, Keyring},
+};
 use crate::{
     error::{Code, Error},
     limits::TOKEN_BYTES_MAX,
@@ -93,12 +96,16 @@ pub(super) fn throw_away(lifetime_s: i64, now_s: i64) -> Result<Issued, Error> {
     Ok(Issued { token: hex(&bytes), expiration_s: now_s.saturating_add(lifetime_s) })
 }
 
-/// The claims of a token that one of our keys signed and that has not expired.
+/// The claims of a token that one of our keys signed and that has not expired. One from further ahead than
+/// clocks differ was signed under a wrong clock, and would be good for as long as that clock was ahead.
 ///
 /// # Errors
 /// `CVRS-TOKEN-INVALID` or `CVRS-TOKEN-EXPIRED`.
 pub(super) fn verify(keys: &Keyring, token: &str, now_s: i64) -> Result<Claims, Error> {
     let claims = signed_by_us(keys, token).ok_or_else(invalid)?;
+    if claims.iat > now_s.saturating_add(AHEAD_S) {
+        return Err(invalid());
+    }
     if now_s >= claims.exp {
         return Err(Error::new(Code::TokenExpired, "the token has expired"));
     }
@@ -151,6 +158,16 @@ mod tests {
         assert!(!format!("{issued:?}").contains(&issued.token));
         assert_eq!(verify(&keys, &issued.token, 199).unwrap(), claims());
         assert_eq!(verify(&keys, &issued.token, 200).unwrap_err().code, Code::TokenExpired);
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = ring(&dir);
+        let issued = sign(&keys, &Claims { iat: 1_000, exp: 1_100, ..claims() }).unwrap();
+        assert!(verify(&keys, &issued.token, 1_000 - AHEAD_S).is_ok());
+        let refused = verify(&keys, &issued.token, 999 - AHEAD_S).unwrap_err();
+        assert_eq!(refused.code, Code::TokenInvalid);
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl Engine {
         tracing::info!(jobs, elapsed_ms, "journal verified");
         hit(Point::StartVerified);
         let workspace = Workspace::open(Path::new(&config.data.dir))?;
-        let scheduler = Arc::new(Scheduler::new(config.engine.express_bytes));
+        let scheduler =
+            Arc::new(Scheduler::new(config.engine.express_bytes, config.engine.retry_max));
         let hub = Arc::new(Hub::default());
         let quotas = Arc::new(Quotas::default());
         // Who hears that a job has ended must find its place free.

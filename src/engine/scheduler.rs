@@ -75,6 +75,7 @@ pub struct Scheduler {
 #[derive(Debug, Default)]
 struct State {
     small_bytes: u64,
+    wait_max: Duration,
     lanes: HashMap<Tenant, Lane>,
     /// Tenants whose lane may have a turn, in the order in which they are served.
     ready: VecDeque<Tenant>,
@@ -100,10 +101,11 @@ struct Waiting {
 }
 
 impl Scheduler {
-    /// A scheduler for which payloads up to `small_bytes` are small.
+    /// A scheduler for which payloads up to `small_bytes` are small, and with which no job waits longer than
+    /// `wait_max` for its next attempt.
     #[must_use]
-    pub fn new(small_bytes: u64) -> Self {
-        let state = State { small_bytes, ..State::default() };
+    pub fn new(small_bytes: u64, wait_max: Duration) -> Self {
+        let state = State { small_bytes, wait_max, ..State::default() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -111,13 +113,15 @@ impl Scheduler {
     pub fn seed(&self, job: &Job) {
         let mut state = self.state();
         state.enqueue(job);
+        let wait_max = state.wait_max;
         if let Some(lane) = state.lanes.get_mut(&job.spec.tenant)
             && lane.is_first(job.spec.id)
         {
             // As when the cancel comes while the job waits: it ends at once.
             let waits = !job.cancel_requested;
             lane.held = waits && job.held;
-            lane.not_before = job.retry_at_us.filter(|_| waits).and_then(instant_of);
+            lane.not_before =
+                job.retry_at_us.filter(|_| waits).and_then(|at_us| instant_of(at_us, wait_max));
         }
     }
 
@@ -251,7 +255,9 @@ impl State {
         let cancelled = turn.stop.reason() == Some(StopReason::Cancel);
         match done {
             Done::Ended => lane.remove(turn.job),
-            Done::Retry { at_us } if !cancelled => lane.not_before = instant_of(at_us),
+            Done::Retry { at_us } if !cancelled => {
+                lane.not_before = instant_of(at_us, self.wait_max);
+            }
             Done::Held if !cancelled => lane.held = true,
             Done::Retry { .. } | Done::Held | Done::Interrupted => {}
         }
@@ -354,10 +360,11 @@ impl Lane {
     }
 }
 
-/// The monotonic moment of a wall-clock time; `None` where it has passed.
-fn instant_of(at_us: i64) -> Option<Instant> {
+/// The monotonic moment of a wall-clock time; `None` where it has passed. One that is further away than any
+/// wait was noted under a clock that has been put back since.
+fn instant_of(at_us: i64, wait_max: Duration) -> Option<Instant> {
     let wait = u64::try_from(at_us.saturating_sub(clock::now_us())).ok()?;
-    Some(Instant::now() + Duration::from_micros(wait))
+    Some(Instant::now() + Duration::from_micros(wait).min(wait_max))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::*;
 use crate::domain::testing::{event, failure, first as first_of, fold, submitted};
 
 const SMALL: u64 = 1_000;
+const WAIT_MAX: Duration = Duration::from_hours(1);
 
 fn tenant(name: &str) -> Tenant {
     Tenant::new(name).unwrap()
@@ -22,7 +23,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { scheduler: Arc::new(Scheduler::new(SMALL)) }
+        Self { scheduler: Arc::new(Scheduler::new(SMALL, WAIT_MAX)) }
     }
 
     fn submit(&self, owner: &str) -> Job {
@@ -568,4 +569,19 @@ fn a_worker_for_small_jobs_takes_groups_and_one_submit_wakes_one_worker() {
         Some(Work::Group(turns)) => assert_eq!(jobs(&turns), [id]),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_retry_that_was_planned_under_a_clock_ahead_waits_no_longer_than_any() {
+    let wait_max = Duration::from_millis(100);
+    let scheduler = Scheduler::new(SMALL, wait_max);
+    let (job, _) = first_of(spec("a", SMALL + 1));
+    let retry_at_us = in_ms(24 * 60 * 60 * 1_000);
+    let kind = EventKind::AttemptFailed { failure: failure(), retry_at_us };
+    let job = running(&job);
+    let job = job.clone().next(&event(&job, kind)).unwrap();
+    scheduler.seed(&job);
+    let began = Instant::now();
+    assert_eq!(scheduler.take(Class::Any).map(one).unwrap().job, job.spec.id);
+    assert!(began.elapsed() >= wait_max && began.elapsed() < Duration::from_secs(10));
 }
