@@ -8,10 +8,10 @@ use std::{
 
 use crate::support::{Daemon, files, spawn, start, wait_empty, wait_ready};
 
-const JOBS: &str = "/v0/async/cvrs/jobs";
+pub const JOBS: &str = "/v0/async/cvrs/jobs";
 
 /// Sends the head of an upload and the first bytes of its body.
-fn half_an_upload(daemon: &Daemon, body: &[u8], sent: usize) -> TcpStream {
+pub fn half_an_upload(daemon: &Daemon, body: &[u8], sent: usize) -> TcpStream {
     let mut stream = TcpStream::connect(&daemon.rest).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let head = format!(
@@ -25,7 +25,7 @@ fn half_an_upload(daemon: &Daemon, body: &[u8], sent: usize) -> TcpStream {
 }
 
 /// Reads one whole answer of a connection that is closed after it.
-fn answer(mut stream: TcpStream) -> String {
+pub fn answer(mut stream: TcpStream) -> String {
     let mut text = String::new();
     // A reset after the answer is as good as an end.
     let _ = stream.read_to_string(&mut text);
