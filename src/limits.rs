@@ -73,6 +73,10 @@ pub const GROUP_LANE_JOBS_MAX: usize = 64;
 pub const LARGE_JOB_NICE: i32 = 10;
 /// How long one commit may take before the committer is given up.
 pub const COMMIT_STALL: Duration = Duration::from_secs(30);
+/// How often a store is asked whether it has failed.
+pub const LOOKOUT_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the end of that is waited for.
+pub const LOOKOUT_END: Duration = Duration::from_secs(1);
 /// How long the journal's store may take to open before it is given up.
 pub const JOURNAL_OPEN_STALL: Duration = Duration::from_mins(5);
 /// How long an open waits for another process to let go of the directory.

@@ -1,8 +1,18 @@
 //! Fail-stop as a value: once tripped, nothing is acknowledged any more and the process exits 70.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
+
+use crate::limits::{LOOKOUT_END, LOOKOUT_INTERVAL};
 
 /// Shared by everything that writes durably.
 #[derive(Clone, Debug)]
@@ -55,10 +65,50 @@ impl Poison {
         }
     }
 
+    /// Asks a store again and again whether it has failed, on a thread of its own; trips when it has.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn look_out<E: std::fmt::Display>(
+        &self,
+        name: &str,
+        failure: impl Fn() -> Result<(), E> + Send + 'static,
+    ) -> io::Result<Lookout> {
+        let (stop, stopped) = channel();
+        let poison = self.clone();
+        let look = move || {
+            while stopped.recv_timeout(LOOKOUT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                if let Err(error) = failure() {
+                    return poison.trip(error.to_string());
+                }
+            }
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(look)?;
+        Ok(Lookout { stop: Some(stop), thread })
+    }
+
     /// A guard that trips when the thread that holds it panics.
     #[must_use]
     pub fn guard(&self, what: &'static str) -> PanicGuard {
         PanicGuard { poison: self.clone(), what }
+    }
+}
+
+/// The thread of [`Poison::look_out`]; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Lookout {
+    stop: Option<Sender<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // So that it has let go of the store. Where the store keeps it, nobody waits with it.
+        let deadline = Instant::now() + LOOKOUT_END;
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -88,6 +138,23 @@ mod tests {
         poison.trip("one");
         poison.trip("two");
         assert_eq!(poison.reason().as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn a_store_that_has_failed_trips_and_is_let_go_of() {
+        let (poison, store) = (Poison::default(), Arc::new(watch::Sender::new(Ok(()))));
+        let asked = Arc::clone(&store);
+        let lookout = poison.look_out("lookout", move || *asked.borrow()).unwrap();
+        thread::sleep(2 * LOOKOUT_INTERVAL);
+        assert!(!poison.is_tripped());
+        assert!(store.send_replace(Err("a write failed")).is_ok());
+        let deadline = Instant::now() + 10 * LOOKOUT_INTERVAL;
+        while !poison.is_tripped() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(poison.reason().as_deref(), Some("a write failed"));
+        drop(lookout);
+        assert_eq!(Arc::strong_count(&store), 1);
     }
 
     #[test]

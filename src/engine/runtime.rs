@@ -21,7 +21,7 @@ use crate::{
     failpoint::{Point, hit},
     intake::Spool,
     journal::{self, Journal},
-    poison::Poison,
+    poison::{Lookout, Poison},
     records::{self, RecordStore},
     watch::Hub,
 };
@@ -52,6 +52,7 @@ pub struct Parts {
 
 /// Running workers over recovered lanes.
 pub struct Engine {
+    _lookouts: [Lookout; 2],
     pub(super) journal: journal::Handle,
     pub(super) hub: Arc<Hub>,
     pub(super) store: Arc<dyn RecordStore>,
@@ -84,6 +85,13 @@ impl Engine {
         // Who hears that a job has ended must find its place free.
         let observers: Vec<Arc<dyn journal::Observer>> =
             vec![quotas.clone(), hub.clone(), scheduler.clone()];
+        let lookouts = {
+            let (journal, records) = (Arc::clone(&stored), Arc::clone(&store));
+            [
+                poison.look_out("journal-lookout", move || journal.failure())?,
+                poison.look_out("records-lookout", move || records.failure())?,
+            ]
+        };
         let handle = journal::start(Arc::clone(&stored), observers, poison.clone())?;
         recover(&*stored, &handle, &*store, &spool, &workspace, &scheduler, &hub)?;
         hit(Point::StartRecovered);
@@ -101,6 +109,7 @@ impl Engine {
         let workers = start_workers(&worker, &config.engine)?;
         let poison = poison.clone();
         Ok(Self {
+            _lookouts: lookouts,
             journal: handle,
             hub,
             store,

@@ -111,6 +111,15 @@ pub trait Journal: Send + Sync + 'static {
     /// When the journal cannot be read.
     fn last_order(&self) -> Result<u64, Error>;
 
+    /// Whether something that goes on behind the calls has failed. Asked while a call runs, as that may then
+    /// never come back.
+    ///
+    /// # Errors
+    /// When it has, and the journal must not be used any more.
+    fn failure(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Checks everything that is stored: checksums, the chain of hashes, numbers without gaps, and
     /// that each job is the fold of its events. Returns how many jobs were checked.
     ///

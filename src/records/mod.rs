@@ -120,6 +120,14 @@ pub trait RecordStore: Send + Sync + 'static {
     /// When the store cannot be written.
     fn forget(&self, job: JobId) -> Result<(), Error>;
 
+    /// Whether something that goes on behind the calls has failed. May wait for a call that runs.
+    ///
+    /// # Errors
+    /// When it has, and the store must not be used any more.
+    fn failure(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The jobs that have a cursor or staged rows; one may be there twice.
     ///
     /// # Errors

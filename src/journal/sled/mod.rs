@@ -197,6 +197,12 @@ impl Journal for Sled {
         Ok(self.writer().counters.last_order)
     }
 
+    /// sled writes on threads of its own. Where a write fails, a flush that waits for it is woken only
+    /// sometimes.
+    fn failure(&self) -> Result<(), Error> {
+        self.db.context.global_error().map_err(storage)
+    }
+
     /// As the trait says. Holds commits back while it runs, so it belongs before serving.
     fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {
         shielded("verify", || {

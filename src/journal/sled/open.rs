@@ -18,7 +18,7 @@ use super::{super::Error, hygiene, io as io_error, shielded, storage, tip::Tip, 
 use crate::{
     config,
     failpoint::{Point, hit},
-    limits::{JOURNAL_OPEN_STALL, OPEN_LOCK_WAIT},
+    limits::{JOURNAL_OPEN_STALL, LOOKOUT_INTERVAL, OPEN_LOCK_WAIT},
 };
 
 const LOCK_FILE: &str = "lock";
@@ -187,6 +187,7 @@ fn open_once(place: &Path, cache_bytes: u64) -> Result<::sled::Result<Db>, Error
         .cache_capacity(cache_bytes)
         .mode(Mode::HighThroughput)
         .flush_every_ms(Some(SLED_FLUSH_MS));
+    let failure = sled.clone();
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("journal-open".to_owned())
@@ -195,7 +196,12 @@ fn open_once(place: &Path, cache_bytes: u64) -> Result<::sled::Result<Db>, Error
             let _ = sender.send(shielded("open", || Ok(sled.open())));
         })
         .map_err(|e| io_error("start a thread", &e))?;
-    receiver.recv_timeout(JOURNAL_OPEN_STALL).map_err(|_| {
-        Error::Storage(format!("opening took more than {} s", JOURNAL_OPEN_STALL.as_secs()))
-    })?
+    let deadline = Instant::now() + JOURNAL_OPEN_STALL;
+    while Instant::now() < deadline {
+        if let Ok(opened) = receiver.recv_timeout(LOOKOUT_INTERVAL) {
+            return opened;
+        }
+        failure.global_error().map_err(storage)?;
+    }
+    Err(Error::Storage(format!("opening took more than {} s", JOURNAL_OPEN_STALL.as_secs())))
 }

@@ -128,8 +128,7 @@ fn wait_for_flushes(spaces: &Spaces) -> Result<(), Error> {
         if now != progress {
             (progress, began) = (now, Instant::now());
         }
-        // The public way to ask whether a background write has failed.
-        spaces.db.persist(PersistMode::Buffer).map_err(failed)?;
+        spaces.failure()?;
         if began.elapsed() > FLUSH_STALL {
             let text = format!("tables were not written within {} s", FLUSH_STALL.as_secs());
             return Err(Error::Storage(text));

@@ -103,6 +103,10 @@ impl RecordStore for Store {
         self.forgotten.add(&self.spaces, job)
     }
 
+    fn failure(&self) -> Result<(), Error> {
+        self.spaces.failure()
+    }
+
     fn remembered(&self) -> Result<Vec<JobId>, Error> {
         self.spaces.remembered(&self.forgotten)
     }

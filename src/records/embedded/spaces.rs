@@ -8,7 +8,7 @@ use std::{
 };
 
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, LsmError,
+    Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode,
     config::{BlockSizePolicy, FilterPolicy, PartitioningPolicy},
 };
 
@@ -148,6 +148,12 @@ impl Spaces {
     /// Where the database is.
     pub(super) fn db_dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether a write has failed, also one of fjall's own thread, which nobody else is told of.
+    pub(super) fn failure(&self) -> Result<(), Error> {
+        // The public way to ask: nothing waits in that buffer.
+        self.db.persist(PersistMode::Buffer).map_err(failed)
     }
 
     /// Every keyspace.
