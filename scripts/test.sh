@@ -30,4 +30,5 @@ need_nextest
 need_clients
 need_faketime
 export CVRSD_NEED_FAKETIME=1
+need_strace
 cargo nextest run --locked "$@" </dev/null

@@ -53,6 +53,14 @@ need_faketime() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends faketime
 }
 
+# What makes system calls of the daemon fail in tests.
+need_strace() {
+    have strace && return
+    heading "install strace"
+    as_root apt-get update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends strace
+}
+
 need_npx() {
     have npx && return
     heading "install npm"

@@ -11,6 +11,7 @@ use cvrsd::proto::jobs::{
 };
 use tokio_stream::StreamExt;
 use tonic::transport::Channel;
+use tonic_types::StatusExt;
 
 use super::PATIENCE;
 
@@ -95,6 +96,11 @@ pub async fn submit(client: &mut Client, upload: &Upload) -> Result<(String, u64
         }
         Operation::Unspecified => panic!("a test names an operation"),
     }
+}
+
+/// The stable code of a refusal; empty where the server sent none.
+pub fn code(refusal: &tonic::Status) -> String {
+    refusal.get_details_error_info().map_or(String::new(), |info| info.reason)
 }
 
 pub async fn get(client: &mut Client, job_id: &str) -> Job {

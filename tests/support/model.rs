@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use cvrsd::proto::jobs::{Job, Operation, RowError, RowErrorKind};
+use cvrsd::proto::{
+    admin::{ExportRecordsRequest, admin_service_client::AdminServiceClient},
+    jobs::{Job, Operation, RowError, RowErrorKind},
+};
+use tokio_stream::StreamExt;
 
 pub const STORAGES: [&str; 2] = ["NON_REDACTED_DB", "REDACTED_DB"];
 
@@ -60,6 +64,29 @@ impl Model {
             };
         }
         expected
+    }
+
+    /// Fails the test unless the daemon with that admin address has exactly these records.
+    pub async fn check_live(&self, admin: &str) {
+        let mut records = AdminServiceClient::connect(format!("http://{admin}")).await.unwrap();
+        let request =
+            ExportRecordsRequest { tenant: "local".to_owned(), storage: STORAGES[0].to_owned() };
+        let mut stream = records.export_records(request).await.unwrap().into_inner();
+        let mut text = Vec::new();
+        while let Some(page) = stream.next().await {
+            text.extend_from_slice(&page.unwrap().lines);
+        }
+        let text = String::from_utf8(text).unwrap();
+        let live: BTreeMap<String, &str> = text
+            .lines()
+            .skip(1)
+            .map(|row| (row.split('\t').next().unwrap().to_ascii_lowercase(), row))
+            .collect();
+        assert_eq!(live.len(), text.lines().count() - 1, "an id is live twice");
+        assert_eq!(live.len(), self.live.len());
+        for (key, row) in &self.live {
+            assert_eq!(live[key], row);
+        }
     }
 }
 

@@ -1,0 +1,153 @@
+//! Writes and syncs that fail: where a store met it the daemon ends with 70 within a second, answers
+//! nothing more, and the next start finds everything that was answered.
+
+use std::time::Instant;
+
+use cvrsd::exit::Exit;
+
+use crate::{
+    sample,
+    scene::{Run, STOPS_WITHIN, Scene},
+    strace::{Fault, Place, Point, SYNCS, WRITES},
+    support::jobs,
+};
+
+/// The thread of sled whose failed sync sled only logs. Ours behind each commit is the one that counts: it
+/// goes through a handle of its own, to which the kernel tells the same failure.
+const SLED_FLUSHER: &str = "log flusher";
+/// The threads that write sled's log, each a part of it: one may sync while another fails.
+const SLED_WRITERS: &str = "sled-io";
+
+/// Where a failed write or sync ends the daemon. A job's own files are written anew from their last durable
+/// length by its next attempt.
+const STORES: [&str; 2] = ["journal", "records"];
+
+#[test]
+fn a_start_with_a_failed_call_ends_and_the_next_one_is_clean() {
+    walk(&Scene::used_start(), |_| true);
+}
+
+#[test]
+fn a_failed_call_loses_nothing_of_a_small_job() {
+    walk(&Scene::small(), |_| true);
+}
+
+#[test]
+fn a_failed_call_loses_nothing_of_a_create() {
+    walk(&Scene::create(), |_| true);
+}
+
+#[test]
+fn a_failed_call_loses_nothing_of_a_delete() {
+    walk(&Scene::delete(), |_| true);
+}
+
+#[test]
+fn a_failed_call_loses_nothing_of_a_staged_create() {
+    walk(&Scene::staged(), |_| true);
+}
+
+/// Nobody may ask the record store for anything any more when its own thread meets the failure.
+#[test]
+fn a_failed_write_of_the_record_stores_own_thread_ends_the_daemon_at_once() {
+    let is_own = |point: &Point| match &point.place {
+        // Nobody else writes a table of a create that is not staged.
+        Place::File(path) => path.iter().any(|part| part == "tables"),
+        Place::Thread(name) => name == "fjall:worker",
+        Place::Anywhere => false,
+    };
+    walk(&Scene::create(), is_own);
+}
+
+/// sled does not wake the commit that waits for the write.
+#[test]
+fn a_failed_write_of_the_journals_own_threads_ends_the_daemon_at_once() {
+    let scene = Scene::small();
+    for call in ["pwrite64", "sync_file_range"] {
+        let place = Place::File("journal/sled/db".into());
+        let point = Point { place, call, number: 1 };
+        let run = scene.run(Some(&Fault::at(&point, "error=EIO")));
+        assert_eq!(judge(&scene, &run, call), Some(true));
+        assert!(matches!(run.answer, Some(Err(_))), "it was answered");
+        scene.recover(run);
+    }
+}
+
+fn is_sleds(thread: &str) -> bool {
+    thread == SLED_FLUSHER || thread.starts_with(SLED_WRITERS)
+}
+
+/// What is made of a call: a disk may fail or be full, at a sync it fails.
+fn failures(point: &Point) -> &'static [&'static str] {
+    match point.call {
+        call if WRITES.contains(&call) => &["error=EIO", "error=ENOSPC"],
+        call if SYNCS.contains(&call) => &["error=EIO"],
+        _ => &[],
+    }
+}
+
+fn walk(scene: &Scene, wanted: impl Fn(&Point) -> bool) {
+    let began = Instant::now();
+    let points = scene.points().into_iter().filter(wanted);
+    let points: Vec<(Point, &str)> = points
+        .flat_map(|point| failures(&point).iter().map(move |what| (point.clone(), *what)))
+        .collect();
+    let (mut failed, mut stopped) = (0, 0);
+    for (point, what) in sample(&points) {
+        let run = scene.run(Some(&Fault::at(point, what)));
+        let came = judge(scene, &run, &format!("{}: {what} at {point:?}", scene.name));
+        failed += usize::from(came.is_some());
+        stopped += usize::from(came == Some(true));
+        scene.recover(run);
+    }
+    let (all, secs) = (points.len(), began.elapsed().as_secs());
+    println!("{}: {failed} failures of {all}, {stopped} ended the daemon, {secs} s", scene.name);
+}
+
+/// Whether the failure ended the daemon; `None` where there was none that counts.
+fn judge(scene: &Scene, run: &Run, told: &str) -> Option<bool> {
+    let fault = run.fault()?;
+    // A thread that could not wake another is no failure of a disk.
+    let others = run.calls.iter().filter(|call| call.injected && run.relative(call).is_none());
+    if others.count() > 0 {
+        return None;
+    }
+    let path = run.relative(fault)?;
+    let told = format!("{told}, {}", path.display());
+    let is_store = STORES.iter().any(|store| path.starts_with(store));
+    if run.threads.get(&fault.thread).is_some_and(|name| name == SLED_FLUSHER) {
+        return None;
+    }
+    if std::env::var_os("CVRSD_FAULT_SHOW").is_some() {
+        let ended = run.ended.map(|status| (status, run.took()));
+        println!("{told}: {ended:?}, answer {:?}", run.answer);
+    }
+    if let Some(status) = run.ended {
+        assert_eq!(status.code(), Some(Exit::Stopped as i32), "{told}");
+        assert!(run.took() <= STOPS_WITHIN, "{told}: it ended after {:?}", run.took());
+    } else {
+        assert!(!is_store, "{told}: the daemon goes on");
+        assert!(scene.step.is_some(), "{told}: the daemon serves");
+    }
+    if let Some(Err(refusal)) = &run.answer
+        && run.ended.is_none()
+    {
+        assert_eq!(jobs::code(refusal), "CVRS-INTERNAL", "{told}");
+        assert_eq!(
+            (run.files("spool"), run.files("payloads")),
+            (0, 0),
+            "{told}: something is left"
+        );
+    }
+    if is_store && scene.step.is_some() && SYNCS.contains(&fault.name.as_str()) {
+        let again = run.calls.iter().filter(|call| {
+            let ours = !run.threads.get(&call.thread).is_some_and(|name| is_sleds(name));
+            call.at > fault.at
+                && call.path == fault.path
+                && SYNCS.contains(&call.name.as_str())
+                && ours
+        });
+        assert_eq!(again.count(), 0, "{told}: it is synced again");
+    }
+    Some(run.ended.is_some())
+}

@@ -1,0 +1,106 @@
+//! A disk whose syncs take long: what is not a write answers as ever.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use cvrsd::{exit::Exit, proto::jobs::Operation};
+
+use crate::{
+    is_complete,
+    scene::{block_on, text},
+    strace::{Fault, Strace},
+    support::{
+        self, Daemon,
+        jobs::{self, Upload},
+        model::Model,
+    },
+};
+
+const SYNC_TAKES: Duration = Duration::from_millis(250);
+/// A read waits for no sync. Most of this is for strace, which stops every thread at each of its calls, and
+/// for the tests beside this one.
+const READ_TAKES: Duration = Duration::from_millis(300);
+
+#[test]
+fn on_a_slow_disk_submits_wait_and_reads_do_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, mut model) = (dir.path().join("data"), Model::default());
+    let daemon = support::start(&data, &[]);
+    let file = text(0..600);
+    let expected = model.apply(Operation::Create, &file);
+    let strace = slow(&daemon, dir.path(), SYNC_TAKES);
+    block_on(async {
+        let mut client = daemon.jobs().await;
+        let began = Instant::now();
+        let (job_id, _) =
+            jobs::submit(&mut client, &Upload::text(Operation::Create, &file)).await.unwrap();
+        assert!(began.elapsed() > 3 * SYNC_TAKES, "body, its directory and the journal are synced");
+        let done = AtomicBool::new(false);
+        let watching = async {
+            let (events, ended) = jobs::watch(&mut client.clone(), &job_id, 0).await;
+            done.store(true, Ordering::Release);
+            ended.unwrap();
+            events
+        };
+        let (events, slowest) = tokio::join!(watching, read_until(&daemon, &job_id, &done));
+        println!("slowest read {slowest:?}, {} events", events.len());
+        assert!(slowest < READ_TAKES, "a read took {slowest:?}");
+        let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
+        assert!(seqs.is_sorted() && seqs.len() > 2, "{seqs:?}");
+        let job = jobs::get(&mut client, &job_id).await;
+        expected.check(&job, &jobs::errors(&mut client, &job_id).await);
+        model.check_live(&daemon.admin).await;
+    });
+    assert!(daemon.stop().success());
+    strace.calls();
+}
+
+/// Reads in every way until told to stop; the longest that one took.
+async fn read_until(daemon: &Daemon, job_id: &str, done: &AtomicBool) -> Duration {
+    let mut client = daemon.jobs().await;
+    let mut slowest = Duration::ZERO;
+    while !done.load(Ordering::Acquire) {
+        for path in ["livez", "readyz"] {
+            let began = Instant::now();
+            let answer = reqwest::get(format!("http://{}/{path}", daemon.admin)).await.unwrap();
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+            slowest = slowest.max(began.elapsed());
+        }
+        let began = Instant::now();
+        jobs::get(&mut client, job_id).await;
+        slowest = slowest.max(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    slowest
+}
+
+/// Takes half a minute, so it runs where all points are asked for.
+#[test]
+fn a_sync_that_takes_longer_than_a_commit_may_ends_the_daemon() {
+    if !is_complete() {
+        println!("SKIPPED: CVRSD_FAULT_EVERY is not 1");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = support::start(&dir.path().join("data"), &[]);
+    let stall = cvrsd::limits::COMMIT_STALL;
+    let strace = slow(&daemon, dir.path(), stall + Duration::from_secs(60));
+    let began = Instant::now();
+    block_on(async {
+        let upload = Upload::text(Operation::Create, &text(0..2));
+        let refusal = jobs::submit(&mut daemon.jobs().await, &upload).await;
+        assert!(refusal.is_err(), "it was answered");
+    });
+    assert_eq!(daemon.wait().code(), Some(Exit::Stopped as i32));
+    let took = began.elapsed();
+    assert!(took > stall && took < stall + stall / 4, "{took:?}");
+    drop(strace);
+}
+
+fn slow(daemon: &Daemon, scratch: &Path, sync: Duration) -> Strace {
+    let what = format!("delay_enter={}", sync.as_micros());
+    Strace::attach(daemon.pid(), scratch, Some(&Fault::at_syncs(&what)))
+}
