@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes every system call of tests/faults kill the daemon, or fail, or take long, each in a run of its own:
-# some thousand runs, about half an hour. CVRSD_FAULT_EVERY=10 takes every tenth. Arguments go to
+# some 8,000 runs, an hour or two. CVRSD_FAULT_EVERY=10 takes every tenth. Arguments go to
 # `cargo nextest run`, for example a filter.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -185,5 +185,5 @@ pub const CLIENT_RETRY_MIN: Duration = Duration::from_millis(200);
 pub const CLIENT_RETRY_MAX: Duration = Duration::from_secs(5);
 /// Chunks of an upload that the command line reads ahead.
 pub const CLIENT_QUEUE_CHUNKS: usize = 4;
-/// How long `cvrsd demo` waits for its daemon to serve, and to end.
-pub const DEMO_DAEMON_WAIT: Duration = Duration::from_secs(30);
+/// How long `cvrsd demo` and `selftest` wait for their daemon to serve, and to end.
+pub const OWN_DAEMON_WAIT: Duration = Duration::from_secs(30);

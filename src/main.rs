@@ -6,7 +6,7 @@ use clap::{Parser, error::ErrorKind};
 use cvrsd::{
     cli::{
         self, Cli, Command, Failure, cancel, check_config, clients, demo, errors, generate, get,
-        list, records, serve, submit, verify, watch,
+        list, records, selftest, serve, submit, verify, watch,
     },
     exit::Exit,
 };
@@ -50,6 +50,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Generate(args) => generate::run(args).await,
         Command::Records(args) => records::run(args).await,
         Command::Client(args) => clients::run(args),
+        Command::Selftest(args) => selftest::run(args).await,
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Verify(args) => verify::run(args).await,
     }

@@ -2,6 +2,7 @@
 
 pub mod cancel;
 pub mod check_config;
+mod checked;
 mod client;
 pub mod clients;
 pub mod demo;
@@ -11,6 +12,7 @@ pub mod get;
 pub mod list;
 pub mod records;
 mod render;
+pub mod selftest;
 pub mod serve;
 pub mod submit;
 mod upload;
@@ -58,6 +60,8 @@ pub enum Command {
     Records(records::Args),
     /// Make a client for the configuration: its secret and its block
     Client(clients::Args),
+    /// Try a disk: its syncs, and a daemon of its own that is killed again and again
+    Selftest(selftest::Args),
     /// Check the configuration without starting anything
     CheckConfig(check_config::Args),
     /// Check everything in a data directory that no daemon has

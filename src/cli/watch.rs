@@ -158,7 +158,11 @@ impl Watch<'_> {
     }
 }
 
-async fn get(jobs: &mut Jobs, job_id: &str) -> Result<Job, Status> {
+/// The job as it stands.
+///
+/// # Errors
+/// As the server says.
+pub(super) async fn get(jobs: &mut Jobs, job_id: &str) -> Result<Job, Status> {
     let request = GetJobRequest { job_id: job_id.to_owned() };
     Ok(jobs.get_job(request).await?.into_inner().job.unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use std::{
 use cvrsd::{exit::Exit, proto::jobs::Operation};
 
 use crate::{
-    scene::{ENV, block_on, text},
+    scene::{ENV, STOPS_WITHIN, block_on, text},
     support::{
         self, Daemon,
         jobs::{self, Upload},
@@ -122,7 +122,9 @@ fn refuse_what_does_not_fit(daemon: &Daemon) {
 fn fill(daemon: &mut Daemon, steps: &mut [Step]) -> Vec<String> {
     let mut refusals = Vec::new();
     block_on(async {
-        let mut client = daemon.jobs().await;
+        let address = format!("http://{}", daemon.grpc);
+        // It may be gone already.
+        let Ok(mut client) = jobs::Client::connect(address).await else { return };
         for step in steps {
             match jobs::submit(&mut client, &step.upload).await {
                 Ok((job_id, _)) => step.job_id = Some(job_id),
@@ -133,7 +135,8 @@ fn fill(daemon: &mut Daemon, steps: &mut [Step]) -> Vec<String> {
             }
         }
     });
-    // One that ended did so because a store had met it.
+    // One that ends does so because a store has met it.
+    std::thread::sleep(STOPS_WITHIN);
     if let Some(status) = daemon.ended() {
         assert_eq!(status.code(), Some(Exit::Stopped as i32));
         // The last answer may be a connection that broke.

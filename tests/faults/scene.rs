@@ -179,9 +179,11 @@ impl Scene {
             let mut counts: HashMap<(u32, Place, &'static str), usize> = HashMap::new();
             for call in &run.calls {
                 let Some(path) = run.relative(call) else { continue };
+                // Before a start there is no thread.
+                let thread = self.step.as_ref().and_then(|_| run.thread(call));
                 let place = match named(&path) {
                     true => Place::File(path.to_owned()),
-                    false => run.thread(call).map_or(Place::Anywhere, Place::Thread),
+                    false => thread.map_or(Place::Anywhere, Place::Thread),
                 };
                 *counts.entry((call.thread, place, strace::known(&call.name))).or_default() += 1;
             }
@@ -270,11 +272,11 @@ fn start(dir: TempDir, fault: Option<&Fault>) -> Run {
         Some(_) => settle(&strace, || child.try_wait().unwrap()),
         None => Some(support::wait_exit(&mut child)),
     };
+    let threads = if ended.is_none() { strace::threads(child.id()) } else { HashMap::new() };
     let at = SystemTime::now();
     // It may have ended already.
     let _ = child.kill();
     child.wait().unwrap();
-    let threads = HashMap::new();
     Run { dir, answer: None, ended, at, calls: strace.calls(), threads }
 }
 

@@ -158,7 +158,8 @@ pub fn known(call: &str) -> &'static str {
     known.expect("strace was asked for it")
 }
 
-fn threads(pid: u32) -> HashMap<u32, String> {
+/// The threads of a process that runs, by number.
+pub fn threads(pid: u32) -> HashMap<u32, String> {
     let found = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let name = |path: PathBuf| {
         let number = path.file_name().unwrap().to_str().unwrap().parse().unwrap();

@@ -3,23 +3,23 @@
 //! A daemon of its own runs on a temporary directory and free ports; everything goes through its
 //! gRPC services, as any other client's work would.
 
-mod check;
-mod daemon;
 mod files;
-mod model;
 
 use std::time::{Duration, Instant};
 
 use clap::value_parser;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::spawn_blocking,
-};
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use self::{check::Check, daemon::Daemon, files::Files, model::Model};
+use self::files::Files;
 use super::{
     Failure,
+    checked::{
+        check::Check,
+        daemon::Daemon,
+        interrupted,
+        model::{Model, STORAGES},
+    },
     client::{Admin, AdminTarget, Credentials, Jobs, Target},
     render,
     upload::{self, Order, Source},
@@ -47,7 +47,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         render::count(args.rows),
         dir.path().display()
     ))?;
-    let mut daemon = Daemon::start(dir.path())?;
+    // As many records as asked for, in one text file.
+    let body_max = (1_u64 << 40).to_string();
+    let mut daemon = Daemon::start(dir.path(), &[("CVRSD__INTAKE__MAX_BODY_BYTES", &body_max)])?;
     let result = tokio::select! {
         result = show(&mut daemon, args.rows) => result,
         () = interrupted() => Err(Failure::new(Exit::Failed, "interrupted")),
@@ -61,35 +63,26 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     result
 }
 
-async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 async fn show(daemon: &mut Daemon, rows: u64) -> Result<(), Failure> {
     let mut demo = Demo::prepare(daemon, rows).await?;
     let create = demo.submit("3 create", Operation::Create).await?;
     let mut check = Check::default();
     let files = demo.files.clone();
-    let model = spawn_blocking(move || Model::created(&files.create)).await;
-    let mut model = model.map_err(std::io::Error::from)??;
-    check.created(&create, &model);
+    let mut model = Model::default();
+    let created = spawn_blocking(move || model.create(&files.create).map(|e| (model, e))).await;
+    let (mut model, expected) = created.map_err(std::io::Error::from)??;
+    check.job("create", &create, &expected);
     let live = check.live(&mut demo.admin, "live after create", &model).await?;
-    say(&format!("           live records in {}: {live}", model::STORAGES.join(" / ")))?;
+    say(&format!("           live records in {}: {live}", STORAGES.join(" / ")))?;
 
     let delete = demo.submit("4 delete", Operation::Delete).await?;
     let files = demo.files.clone();
     let model = spawn_blocking(move || model.delete(&files.delete).map(|e| (model, e))).await;
     let (model, expected) = model.map_err(std::io::Error::from)??;
-    check.deleted(&delete, &expected);
-    check.errors(&mut demo.jobs, &delete.job_id, &expected).await?;
+    check.job("delete", &delete, &expected);
+    check.errors("delete", &mut demo.jobs, &delete.job_id, &expected).await?;
     let live = check.live(&mut demo.admin, "live after delete", &model).await?;
-    say(&format!("           live records in {}: {live}", model::STORAGES.join(" / ")))?;
+    say(&format!("           live records in {}: {live}", STORAGES.join(" / ")))?;
     check.exports(&mut demo.admin, &model).await?;
 
     say("5 check    against a model that read the same two files")?;

@@ -1,8 +1,8 @@
-//! What the two files should do, worked out from the files alone and without any of the daemon's
+//! What files should do, worked out from the files alone and without any of the daemon's
 //! own code: a map of live records, and the rules as the contract words them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fs::File,
     hash::{DefaultHasher, Hasher},
     io::{self, BufRead, BufReader},
@@ -23,22 +23,21 @@ const REDACTED: [&str; 6] = [
 ];
 
 /// Live records: id in lower case to one fingerprint for each storage.
+#[derive(Default)]
 pub struct Model {
-    /// The columns, in the order of the file.
+    /// The columns, in the order of the files that create.
     pub header: String,
     live: HashMap<String, [u64; 2]>,
-    /// Data rows of the create file.
-    pub rows: u64,
 }
 
-/// What a delete file should have done.
+/// What a file should have done.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Data rows.
     pub rows: u64,
     /// Rows that break no rule.
     pub valid: u64,
-    /// Rows that found their record.
+    /// Rows that took effect.
     pub applied: u64,
     /// The error report, in its order: line and storage (none for a validation error).
     pub errors: Vec<(u64, Option<&'static str>)>,
@@ -50,25 +49,41 @@ impl Expected {
         self.rows - self.valid
     }
 
-    /// Valid rows that found nothing.
+    /// Valid rows without effect.
     pub fn missed(&self) -> u64 {
         self.valid - self.applied
+    }
+
+    /// Lists rows without effect, as a report does.
+    fn miss(&mut self, lines: &[u64]) {
+        for storage in STORAGES {
+            self.errors.extend(lines.iter().map(|line| (*line, Some(storage))));
+        }
     }
 }
 
 impl Model {
-    /// The records that a create file makes.
-    pub fn created(path: &Path) -> io::Result<Self> {
+    /// Makes the records of a file whose rows are all valid and tells what that should look like.
+    pub fn create(&mut self, path: &Path) -> io::Result<Expected> {
         let mut lines = BufReader::new(File::open(path)?).lines();
-        let header = lines.next().transpose()?.unwrap_or_default();
-        let mut model = Self { header, live: HashMap::new(), rows: 0 };
-        for line in lines {
+        self.header = lines.next().transpose()?.unwrap_or_default();
+        let mut expected = Expected::default();
+        let mut missed = Vec::new();
+        for (line, number) in lines.zip(2..) {
             let line = line?;
-            let prints = [fingerprint(&line), fingerprint(&model.redacted(&line))];
-            model.live.insert(model.id(&line).to_ascii_lowercase(), prints);
-            model.rows += 1;
+            expected.rows += 1;
+            expected.valid += 1;
+            let prints = [fingerprint(&line), fingerprint(&self.redacted(&line))];
+            match self.live.entry(self.id(&line).to_ascii_lowercase()) {
+                Entry::Occupied(_) => missed.push(number),
+                Entry::Vacant(place) => {
+                    place.insert(prints);
+                    expected.applied += 1;
+                }
+            }
         }
-        Ok(model)
+        expected.miss(&missed);
+        Ok(expected)
     }
 
     /// Deletes what a file names and tells what that should look like.
@@ -94,9 +109,7 @@ impl Model {
                 None => missed.push(number),
             }
         }
-        for storage in STORAGES {
-            expected.errors.extend(missed.iter().map(|line| (*line, Some(storage))));
-        }
+        expected.miss(&missed);
         Ok(expected)
     }
 
@@ -149,7 +162,8 @@ mod tests {
     #[test]
     fn a_delete_counts_rows_by_what_they_find() {
         let create = file("vax_event_id\trecip_last_name\nA\tDoe\nB\tRoe\nC\tPoe\n");
-        let mut model = Model::created(create.path()).unwrap();
+        let mut model = Model::default();
+        model.create(create.path()).unwrap();
         let long = "x".repeat(256);
         let delete = file(&format!(
             "recip_dob\tvax_event_id\n\ta\n\tA\n\t\n2021-02-30\tB\n\tzz\n\t{long}\n2021-02-28\tb\n"
@@ -165,9 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn a_create_counts_rows_by_whether_their_record_is_new() {
+        let create = file("vax_event_id\trecip_last_name\nA\tDoe\na\tRoe\nC\tPoe\n");
+        let mut model = Model::default();
+        let expected = model.create(create.path()).unwrap();
+        assert_eq!((expected.rows, expected.valid, expected.applied), (3, 3, 2));
+        assert_eq!(expected.errors, STORAGES.map(|storage| (3, Some(storage))));
+        assert!(model.shows(0, "A\tDoe") && model.live() == 2);
+    }
+
+    #[test]
     fn a_live_row_is_shown_whole_or_redacted() {
         let create = file("vax_event_id\trecip_last_name\nA\tDoe\n");
-        let model = Model::created(create.path()).unwrap();
+        let mut model = Model::default();
+        model.create(create.path()).unwrap();
         assert!(model.shows(0, "A\tDoe") && !model.shows(0, "A\tRedacted"));
         assert!(model.shows(1, "A\tRedacted") && !model.shows(1, "A\tDoe"));
         assert!(!model.shows(0, "B\tDoe") && !model.shows(2, "A\tDoe"));

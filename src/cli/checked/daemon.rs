@@ -1,8 +1,8 @@
-//! The demonstration's own daemon: this program's `serve` as a child.
+//! A command's own daemon: this program's `serve` as a child.
 
 use std::{
     env,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{
     cli::{Failure, render},
     exit::Exit,
-    limits::DEMO_DAEMON_WAIT,
+    limits::OWN_DAEMON_WAIT,
 };
 
 const POLL: Duration = Duration::from_millis(20);
@@ -35,12 +35,13 @@ pub struct Listen {
     pub grpc: String,
     /// Host and port of the admin listener.
     pub admin: String,
+    pid: u32,
 }
 
 impl Daemon {
-    /// Starts the daemon; its data and log stay inside the directory.
-    pub fn start(dir: &Path) -> Result<Self, Failure> {
-        let log = File::create(dir.join("log"))?;
+    /// Starts the daemon with these settings; its data and log stay inside the directory.
+    pub fn start(dir: &Path, settings: &[(&str, &str)]) -> Result<Self, Failure> {
+        let log = OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
         let mut command = Command::new(env::current_exe()?);
         for (name, _) in env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"CVRSD__") {
@@ -55,8 +56,7 @@ impl Daemon {
             .env("CVRSD__ADMIN__LISTEN", "127.0.0.1:0")
             .env("CVRSD__LOG__FORMAT", "text")
             .env("CVRSD__LOG__LEVEL", "warn")
-            // As many records as asked for, in one text file.
-            .env("CVRSD__INTAKE__MAX_BODY_BYTES", (1_u64 << 40).to_string())
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -75,21 +75,25 @@ impl Daemon {
     /// When it ends before, or takes too long.
     pub async fn ready(&mut self) -> Result<Listen, Failure> {
         let path = self.dir.join("data/listen.json");
-        let deadline = Instant::now() + DEMO_DAEMON_WAIT;
+        let deadline = Instant::now() + OWN_DAEMON_WAIT;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Err(failed(format!("the daemon ended at its start: {status}")));
             }
             match fs::read(&path) {
                 Ok(text) => {
-                    return serde_json::from_slice(&text)
-                        .map_err(|e| failed(format!("listen.json: {e}")));
+                    let listen: Listen = serde_json::from_slice(&text)
+                        .map_err(|e| failed(format!("listen.json: {e}")))?;
+                    // One that was killed left its addresses behind.
+                    if listen.pid == self.child.id() {
+                        return Ok(listen);
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e.into()),
             }
             if Instant::now() > deadline {
-                return Err(failed(format!("the daemon did not serve in {DEMO_DAEMON_WAIT:?}")));
+                return Err(failed(format!("the daemon did not serve in {OWN_DAEMON_WAIT:?}")));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -104,7 +108,7 @@ impl Daemon {
             // A child that is gone already is told apart by its exit status.
             let _ = kill_process(pid, Signal::TERM);
         }
-        let deadline = Instant::now() + DEMO_DAEMON_WAIT;
+        let deadline = Instant::now() + OWN_DAEMON_WAIT;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return ended(status);
@@ -113,7 +117,20 @@ impl Daemon {
         }
         self.child.kill()?;
         self.child.wait()?;
-        Err(failed(format!("the daemon did not end in {DEMO_DAEMON_WAIT:?} and was killed")))
+        Err(failed(format!("the daemon did not end in {OWN_DAEMON_WAIT:?} and was killed")))
+    }
+
+    /// Kills it without a chance to clean up.
+    ///
+    /// # Errors
+    /// When it had ended before.
+    pub fn kill(&mut self) -> Result<(), Failure> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(failed(format!("the daemon ended by itself: {status}")));
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Shows the end of the log.

@@ -64,23 +64,8 @@ impl Check {
         found
     }
 
-    /// Compares a finished create job: every row was made.
-    pub fn created(&mut self, job: &Job, model: &Model) {
-        let expected = Expected {
-            rows: model.rows,
-            valid: model.rows,
-            applied: model.rows,
-            errors: Vec::new(),
-        };
-        self.job("create", job, &expected);
-    }
-
-    /// Compares a finished delete job.
-    pub fn deleted(&mut self, job: &Job, expected: &Expected) {
-        self.job("delete", job, expected);
-    }
-
-    fn job(&mut self, name: &str, job: &Job, expected: &Expected) {
+    /// Compares a finished job.
+    pub fn job(&mut self, name: &str, job: &Job, expected: &Expected) {
         let clean = expected.applied == expected.rows;
         let outcome = render::outcome(job.outcome).unwrap_or("none");
         self.fact(format!("{name}: outcome"), if clean { "SUCCEEDED" } else { "PARTIAL" }, outcome);
@@ -97,6 +82,7 @@ impl Check {
     /// Compares the complete error report, entry by entry in its order.
     pub async fn errors(
         &mut self,
+        name: &str,
         jobs: &mut Jobs,
         job_id: &str,
         expected: &Expected,
@@ -117,8 +103,8 @@ impl Check {
             }
         }
         let all = expected.errors.len() as u64;
-        self.count("delete: errors reported", all, found);
-        self.count("delete: of them as expected", all, agreeing);
+        self.count(format!("{name}: errors reported"), all, found);
+        self.count(format!("{name}: of them as expected"), all, agreeing);
         Ok(())
     }
 
@@ -135,15 +121,23 @@ impl Check {
         Ok(self.by_storage(what, model.live(), counts))
     }
 
-    /// Compares every live record of both storages, cell by cell.
-    pub async fn exports(&mut self, admin: &mut Admin, model: &Model) -> Result<(), Failure> {
+    /// Compares every live record of both storages, cell by cell; returns how many are missing in one of
+    /// them, and how many are there that should not be, or twice.
+    pub async fn exports(
+        &mut self,
+        admin: &mut Admin,
+        model: &Model,
+    ) -> Result<(u64, u64), Failure> {
+        let (mut lost, mut surplus) = (0, 0);
         for (i, storage) in STORAGES.into_iter().enumerate() {
             let export = Export::read(admin, storage, i, model).await?;
+            lost = lost.max(model.live() - export.agreeing);
+            surplus = surplus.max(export.rows - export.agreeing);
             self.fact(format!("export {storage}: header"), "as sent", export.header);
             self.count(format!("export {storage}: rows"), model.live(), export.rows);
             self.count(format!("export {storage}: of them as sent"), model.live(), export.agreeing);
         }
-        Ok(())
+        Ok((lost, surplus))
     }
 
     /// What was compared, for the screen.
@@ -155,14 +149,18 @@ impl Check {
         render::table(&["", "expected", "found", ""], rows)
     }
 
+    /// What differs, with both sides.
+    pub fn differences(&self) -> Vec<String> {
+        self.differing().map(|f| format!("{}: {}, not {}", f.what, f.found, f.expected)).collect()
+    }
+
+    fn differing(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().filter(|fact| fact.expected != fact.found)
+    }
+
     /// Fails where anything differs.
     pub fn verdict(&self) -> Result<(), Failure> {
-        let differ: Vec<&str> = self
-            .facts
-            .iter()
-            .filter(|fact| fact.expected != fact.found)
-            .map(|fact| fact.what.as_str())
-            .collect();
+        let differ: Vec<&str> = self.differing().map(|fact| fact.what.as_str()).collect();
         if differ.is_empty() {
             return render::print_line("every count and every live record agrees");
         }
@@ -235,7 +233,7 @@ mod tests {
     fn a_job_that_agrees_passes() {
         let (job, expected) = delete_job();
         let mut check = Check::default();
-        check.deleted(&job, &expected);
+        check.job("delete", &job, &expected);
         assert!(check.verdict().is_ok(), "{}", check.table());
     }
 
@@ -257,7 +255,7 @@ mod tests {
             let (mut job, expected) = delete_job();
             change(&mut job);
             let mut check = Check::default();
-            check.deleted(&job, &expected);
+            check.job("delete", &job, &expected);
             let failure = check.verdict().unwrap_err();
             assert_eq!(failure.exit, Exit::Failed);
             assert!(failure.message.contains(what), "{}", failure.message);
