@@ -22,6 +22,7 @@ pub mod poison;
 pub mod proto;
 pub mod records;
 pub mod rest;
+mod sync;
 pub mod telemetry;
 pub mod verify;
 pub mod watch;

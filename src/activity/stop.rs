@@ -1,8 +1,7 @@
 //! Telling a running step to stop.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
 use super::Error;
+use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// Why a step is told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     error::{Code, Error},
     intake::Meter,
     journal::{Committed, Observer},
+    sync::{Mutex, MutexGuard},
 };
 
 /// The counts of all clients.
@@ -195,6 +196,9 @@ fn check_bytes(quota: Quota, bytes: u64) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {

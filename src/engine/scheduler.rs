@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     domain::{Event, EventKind, Job, JobId, Status, Tenant},
     journal::{Committed, Observer},
     limits::{GROUP_JOBS_MAX, GROUP_LANE_JOBS_MAX},
+    sync::{Condvar, Mutex, MutexGuard},
 };
 
 /// Which jobs a worker takes.
@@ -367,5 +368,7 @@ fn instant_of(at_us: i64, wait_max: Duration) -> Option<Instant> {
     Some(Instant::now() + Duration::from_micros(wait).min(wait_max))
 }
 
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 #[cfg(test)]
 mod tests;

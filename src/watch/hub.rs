@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use crate::{
     domain::{Event, Job, JobId},
     journal::{Committed, Observer},
     limits::WATCH_RING_EVENTS,
+    sync::{Mutex, MutexGuard},
 };
 
 /// Feeds of all live jobs.

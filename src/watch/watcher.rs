@@ -197,3 +197,6 @@ impl Drop for Count {
         metrics::gauge!("cvrsd_watchers").decrement(1.0);
     }
 }
+
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
