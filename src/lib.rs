@@ -13,6 +13,8 @@ pub mod engine;
 pub mod error;
 pub mod exit;
 pub mod failpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod grpc;
 pub mod intake;
 pub mod journal;

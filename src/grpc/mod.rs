@@ -8,7 +8,7 @@ mod message;
 mod report;
 mod server;
 mod status;
-mod upload;
+pub(crate) mod upload;
 mod watch;
 
 pub use server::{Error, serve};

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What a message of an upload carries, whichever of the three methods it belongs to.
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Only in the first message.
     Header(UploadHeader),
     /// In every later one.
@@ -27,7 +27,7 @@ pub(super) enum Part {
 }
 
 /// A message of one of the three submit methods.
-pub(super) trait UploadMessage: Send + 'static {
+pub(crate) trait UploadMessage: Send + 'static {
     /// What it carries, if anything.
     fn part(self) -> Option<Part>;
 }
@@ -67,7 +67,7 @@ submit_method!(SubmitUpdateJobRequest, submit_update_job_request, SubmitUpdateJo
 ///
 /// # Errors
 /// As the upload is refused.
-pub(super) async fn receive<M: UploadMessage>(
+pub(crate) async fn receive<M: UploadMessage>(
     service: &Service,
     caller: &Principal,
     operation: Operation,

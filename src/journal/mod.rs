@@ -4,7 +4,7 @@
 //! the newest state, groups, commits, syncs, and only then answers and publishes.
 
 mod change;
-mod codec;
+pub(crate) mod codec;
 mod committer;
 #[cfg(test)]
 mod conformance;

@@ -17,7 +17,7 @@ mod request;
 mod routes;
 mod server;
 mod submit;
-mod token;
+pub(crate) mod token;
 mod view;
 mod waits;
 

@@ -29,7 +29,7 @@ use crate::{
 
 /// Asks for a token.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct TokenRequest {
+pub(crate) struct TokenRequest {
     /// The client's id.
     #[serde(rename = "clientID")]
     client_id: String,
@@ -162,7 +162,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Error> {
     Err(Error::new(Code::MediaTypeUnsupported, "the content type is not application/json"))
 }
 
-fn parse(bytes: &[u8]) -> Result<TokenRequest, Error> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<TokenRequest, Error> {
     // The parser's own sentence could quote a value.
     serde_json::from_slice(bytes).map_err(|_| Error::new(Code::TokenRequest, fault(bytes)))
 }
@@ -193,7 +193,7 @@ fn fault(bytes: &[u8]) -> String {
 }
 
 /// What the request asks for. An empty `onBehalfOfClientID` names nobody.
-fn asked(request: TokenRequest) -> Result<auth::Request, Error> {
+pub(crate) fn asked(request: TokenRequest) -> Result<auth::Request, Error> {
     let known = |name: &String| {
         let text = "the property scopes has a name that is none of UPLOAD, UPDATE, DELETE, \
                     EXPORT_REDACTED, EXPORT_NON_REDACTED and EXPORT_SUMMARIZATION";

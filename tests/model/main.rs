@@ -67,7 +67,7 @@ fn run(kind: Kind, operations: u64) {
             panic!("CVRSD_MODEL_SEED={seed}: {error}");
         }
         seed += 1;
-        if tally::operations(kind) >= told + TELL {
+        if (told + TELL..operations).contains(&tally::operations(kind)) {
             told = tally::operations(kind);
             println!("{}", tally::report(kind, began.elapsed(), 0));
         }

@@ -34,7 +34,7 @@ impl Fault {
 }
 
 /// Wraps the parts, one after the other. The CRC covers everything but itself.
-pub(super) fn seal(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn seal(parts: &[&[u8]]) -> Vec<u8> {
     let content: usize = parts.iter().map(|p| p.len()).sum();
     let mut bytes = Vec::with_capacity(1 + CRC_BYTES + content);
     bytes.push(VERSION);

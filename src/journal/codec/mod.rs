@@ -4,7 +4,7 @@
 //! that ends in the head hash stored with the job. Errors name job and event, never what is in them.
 
 mod date;
-mod envelope;
+pub(crate) mod envelope;
 mod event;
 mod job;
 mod parts;
@@ -22,42 +22,42 @@ use crate::{
 use envelope::Fault;
 
 /// BLAKE3 of an event's envelope; zeros stand before event 1.
-pub(super) type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// What comes before event 1.
-pub(super) const NO_HASH: Hash = [0; 32];
+pub(crate) const NO_HASH: Hash = [0; 32];
 
 /// A job as it is stored, with the hash of its newest event.
 #[derive(Debug)]
-pub(super) struct StoredJob {
+pub(crate) struct StoredJob {
     /// The job.
-    pub(super) job: Job,
+    pub(crate) job: Job,
     /// Hash of the envelope of its newest event.
-    pub(super) head: Hash,
+    pub(crate) head: Hash,
 }
 
 /// An event as it is stored, with its place in the chain.
 #[derive(Debug)]
-pub(super) struct StoredEvent {
+pub(crate) struct StoredEvent {
     /// The event.
-    pub(super) event: Event,
+    pub(crate) event: Event,
     /// Hash of the envelope before it.
-    pub(super) previous: Hash,
+    pub(crate) previous: Hash,
 }
 
 /// The hash that the next event's envelope holds.
-pub(super) fn hash(envelope: &[u8]) -> Hash {
+pub(crate) fn hash(envelope: &[u8]) -> Hash {
     *blake3::hash(envelope).as_bytes()
 }
 
 /// The envelope of an event that follows the one with that hash.
-pub(super) fn encode_event(id: JobId, previous: &Hash, event: &Event) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode_event(id: JobId, previous: &Hash, event: &Event) -> Result<Vec<u8>, Error> {
     let body = event::to_proto(event).encode_to_vec();
     bounded(envelope::seal(&[previous, &body]), || event_name(id, event.seq))
 }
 
 /// The event that was stored as that one of that job.
-pub(super) fn decode_event(id: JobId, seq: u64, bytes: &[u8]) -> Result<StoredEvent, Error> {
+pub(crate) fn decode_event(id: JobId, seq: u64, bytes: &[u8]) -> Result<StoredEvent, Error> {
     open_event(id, seq, bytes).map_err(|fault| fault.of(&event_name(id, seq)))
 }
 
@@ -73,13 +73,13 @@ fn open_event(id: JobId, seq: u64, bytes: &[u8]) -> Result<StoredEvent, Fault> {
 }
 
 /// The envelope of a job whose newest event has that hash.
-pub(super) fn encode_job(job: &Job, head: &Hash) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode_job(job: &Job, head: &Hash) -> Result<Vec<u8>, Error> {
     let message = storage::StoredJob { job: Some(job::to_proto(job)), head: head.to_vec() };
     bounded(envelope::seal(&[&message.encode_to_vec()]), || job_name(job.spec.id))
 }
 
 /// The job that was stored under that id.
-pub(super) fn decode_job(id: JobId, bytes: &[u8]) -> Result<StoredJob, Error> {
+pub(crate) fn decode_job(id: JobId, bytes: &[u8]) -> Result<StoredJob, Error> {
     open_job(id, bytes).map_err(|fault| fault.of(&job_name(id)))
 }
 
@@ -93,7 +93,7 @@ fn open_job(id: JobId, bytes: &[u8]) -> Result<StoredJob, Fault> {
 
 /// The entry of a job that is not terminal: its id and, where the journal keeps it, its payload in an
 /// envelope.
-pub(super) fn encode_unfinished(id: JobId, payload: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode_unfinished(id: JobId, payload: Option<&[u8]>) -> Result<Vec<u8>, Error> {
     let mut bytes = id.as_bytes().to_vec();
     if let Some(payload) = payload {
         bytes.extend(envelope::seal(&[payload]));
@@ -102,7 +102,7 @@ pub(super) fn encode_unfinished(id: JobId, payload: Option<&[u8]>) -> Result<Vec
 }
 
 /// The job that such an entry names, and the rest of it.
-pub(super) fn split_unfinished(bytes: &[u8]) -> Result<(JobId, &[u8]), Error> {
+pub(crate) fn split_unfinished(bytes: &[u8]) -> Result<(JobId, &[u8]), Error> {
     let (id, rest) = bytes
         .split_first_chunk()
         .ok_or_else(|| Error::Damaged(format!("a job id has {} bytes", bytes.len())))?;
@@ -110,7 +110,7 @@ pub(super) fn split_unfinished(bytes: &[u8]) -> Result<(JobId, &[u8]), Error> {
 }
 
 /// The payload in the rest of an entry, where it holds one.
-pub(super) fn decode_payload(id: JobId, rest: &[u8]) -> Result<Option<&[u8]>, Error> {
+pub(crate) fn decode_payload(id: JobId, rest: &[u8]) -> Result<Option<&[u8]>, Error> {
     if rest.is_empty() {
         return Ok(None);
     }
@@ -118,13 +118,13 @@ pub(super) fn decode_payload(id: JobId, rest: &[u8]) -> Result<Option<&[u8]>, Er
 }
 
 /// Three numbers of the whole journal in an envelope of their own.
-pub(super) fn encode_counters(numbers: [u64; 3]) -> Vec<u8> {
+pub(crate) fn encode_counters(numbers: [u64; 3]) -> Vec<u8> {
     let [a, b, c] = numbers.map(u64::to_be_bytes);
     envelope::seal(&[&a, &b, &c])
 }
 
 /// The numbers that [`encode_counters`] stored.
-pub(super) fn decode_counters(bytes: &[u8]) -> Result<[u64; 3], Error> {
+pub(crate) fn decode_counters(bytes: &[u8]) -> Result<[u64; 3], Error> {
     open_counters(bytes).map_err(|fault| fault.of("the record of counters"))
 }
 
