@@ -135,7 +135,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.data.dir = dir.path().to_owned();
-        let spool = Spool::open(dir.path(), &config.intake).unwrap();
+        let spool = Spool::open(&config.data, &config.intake).unwrap();
         let parts = Parts {
             journal: Arc::new(journal::Memory::default()),
             store: Arc::new(records::memory::Store::default()),

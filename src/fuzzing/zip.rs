@@ -41,9 +41,11 @@ async fn submit(data: &[u8]) -> Result<Received, Error> {
         max_ratio: LIMITS.max_ratio,
         ..config::Intake::default()
     };
-    let spool = Spool::open(dir.path(), &intake).map_err(Error::internal)?;
+    let data_dir = config::Data { dir: dir.path().to_owned(), reserve_bytes: 0 };
+    let spool = Spool::open(&data_dir, &intake).map_err(Error::internal)?;
     let meter = Box::new(|_| Ok(()));
-    let mut upload = spool.begin(MediaType::Zip, Encoding::Identity, None, meter, u64::MAX)?;
+    let upload = spool.begin(MediaType::Zip, Encoding::Identity, None, meter, u64::MAX);
+    let mut upload = upload.await?;
     upload.write(Bytes::copy_from_slice(data)).await?;
     upload.finish(Expected::default()).await
 }

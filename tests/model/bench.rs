@@ -140,7 +140,7 @@ impl Bench {
         });
         self.poison = Poison::default();
         self.service = Service::new(&self.config);
-        let spool = Spool::open(&self.config.data.dir, &self.config.intake).unwrap();
+        let spool = Spool::open(&self.config.data, &self.config.intake).unwrap();
         let Stores { journal, records } = self.stores.clone();
         let journal = Arc::new(MortalJournal(Arc::clone(&self.life), journal));
         let store = Arc::new(MortalStore(Arc::clone(&self.life), records));

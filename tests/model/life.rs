@@ -172,8 +172,8 @@ impl Journal for MortalJournal {
         self.1.last_order()
     }
 
-    fn verify(&self) -> Result<u64, journal::Error> {
-        self.1.verify()
+    fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, journal::Error> {
+        self.1.verify_each(visit)
     }
 }
 
