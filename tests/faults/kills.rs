@@ -78,6 +78,6 @@ fn kill(scene: &Scene, point: &Point) -> (bool, bool) {
     if std::env::var_os("CVRSD_FAULT_SHOW").is_some() {
         println!("{}: {point:?}: killed {}", scene.name, found.0);
     }
-    scene.recover(run);
+    scene.recover(&run);
     found
 }

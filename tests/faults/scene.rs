@@ -181,9 +181,10 @@ impl Scene {
                 let Some(path) = run.relative(call) else { continue };
                 // Before a start there is no thread.
                 let thread = self.step.as_ref().and_then(|_| run.thread(call));
-                let place = match named(&path) {
-                    true => Place::File(path.to_owned()),
-                    false => thread.map_or(Place::Anywhere, Place::Thread),
+                let place = if named(&path) {
+                    Place::File(path.to_owned())
+                } else {
+                    thread.map_or(Place::Anywhere, Place::Thread)
                 };
                 *counts.entry((call.thread, place, strace::known(&call.name))).or_default() += 1;
             }
@@ -197,12 +198,14 @@ impl Scene {
         }
         points.sort();
         points.dedup();
-        runs.into_iter().for_each(|run| self.recover(run));
+        for run in &runs {
+            self.recover(run);
+        }
         points
     }
 
     /// Starts again without a fault: whatever was answered is there, and all ends as the model has it.
-    pub fn recover(&self, run: Run) {
+    pub fn recover(&self, run: &Run) {
         let daemon = support::start(&data(&run.dir), ENV);
         block_on(async {
             let mut client = daemon.jobs().await;

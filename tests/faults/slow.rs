@@ -87,7 +87,7 @@ fn a_sync_that_takes_longer_than_a_commit_may_ends_the_daemon() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = support::start(&dir.path().join("data"), &[]);
     let stall = cvrsd::limits::COMMIT_STALL;
-    let strace = slow(&daemon, dir.path(), stall + Duration::from_secs(60));
+    let strace = slow(&daemon, dir.path(), stall + Duration::from_mins(1));
     let began = Instant::now();
     block_on(async {
         let upload = Upload::text(Operation::Create, &text(0..2));

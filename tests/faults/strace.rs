@@ -81,7 +81,8 @@ impl Strace {
     /// directory that also gets strace's files.
     pub fn attach(pid: u32, dir: &Path, fault: Option<&Fault>) -> Self {
         let (log, notes) = (dir.join("strace"), dir.join("strace.notes"));
-        let threads = threads(pid);
+        let mut threads = threads(pid);
+        let deadline = Instant::now() + PATIENCE;
         let mut command = Command::new("strace");
         command.args(["-y", "-ttt", "-o"]).arg(&log);
         command.args(["-e", &format!("trace={}", [WRITES, SYNCS, CHANGES].concat().join(","))]);
@@ -90,8 +91,16 @@ impl Strace {
         }
         match fault.map(|fault| &fault.place) {
             Some(Place::Thread(name)) => {
-                let thread = threads.iter().find(|(_, known)| *known == name);
-                command.args(["-p", &thread.expect("a thread").0.to_string()]);
+                // It gives itself its name.
+                let thread = loop {
+                    let mut named = threads.iter().filter(|(_, known)| *known == name);
+                    if let Some((thread, _)) = named.next() {
+                        break *thread;
+                    }
+                    assert!(Instant::now() < deadline, "there is no thread {name}");
+                    threads = self::threads(pid);
+                };
+                command.args(["-p", &thread.to_string()]);
             }
             Some(Place::File(path)) => {
                 command.arg("-P").arg(dir.join("data").join(path));
@@ -101,7 +110,6 @@ impl Strace {
         }
         let stderr = std::fs::File::create(&notes).unwrap();
         let child = command.stdin(Stdio::null()).stderr(stderr).spawn().expect("strace is there");
-        let deadline = Instant::now() + PATIENCE;
         while !std::fs::read_to_string(&notes).unwrap().contains("attached") {
             assert!(Instant::now() < deadline, "strace did not attach");
             thread::sleep(Duration::from_millis(2));
