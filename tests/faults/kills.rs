@@ -44,7 +44,11 @@ fn walk(scene: &Scene) {
     let all = points.len();
     let (mut killed, mut answered) = (0, 0);
     let last = |point: &Point| !points.iter().any(|other| is_next(point, other));
-    for point in sample(&points) {
+    let (order, count) = sample(&points);
+    for point in order {
+        if killed >= count {
+            break;
+        }
         let mut point = point.clone();
         loop {
             let (touched, was_answered) = kill(scene, &point);

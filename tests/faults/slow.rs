@@ -20,9 +20,9 @@ use crate::{
 };
 
 const SYNC_TAKES: Duration = Duration::from_millis(250);
-/// A read waits for no sync. Most of this is for strace, which stops every thread at each of its calls, and
-/// for the tests beside this one.
-const READ_TAKES: Duration = Duration::from_millis(300);
+/// What nine of ten reads stay within. There is a sync at nearly any time, so if reads waited for it, most
+/// would not; a single one may have to wait for a processor.
+const READ_TAKES: Duration = Duration::from_millis(100);
 
 #[test]
 fn on_a_slow_disk_submits_wait_and_reads_do_not() {
@@ -45,9 +45,11 @@ fn on_a_slow_disk_submits_wait_and_reads_do_not() {
             ended.unwrap();
             events
         };
-        let (events, slowest) = tokio::join!(watching, read_until(&daemon, &job_id, &done));
-        println!("slowest read {slowest:?}, {} events", events.len());
-        assert!(slowest < READ_TAKES, "a read took {slowest:?}");
+        let (events, mut reads) = tokio::join!(watching, read_until(&daemon, &job_id, &done));
+        reads.sort_unstable();
+        let (most, slowest) = (reads[reads.len() * 9 / 10], reads[reads.len() - 1]);
+        println!("{} reads, nine of ten within {most:?}, all within {slowest:?}", reads.len());
+        assert!(most < READ_TAKES, "reads took {most:?}");
         let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
         assert!(seqs.is_sorted() && seqs.len() > 2, "{seqs:?}");
         let job = jobs::get(&mut client, &job_id).await;
@@ -58,23 +60,23 @@ fn on_a_slow_disk_submits_wait_and_reads_do_not() {
     strace.calls();
 }
 
-/// Reads in every way until told to stop; the longest that one took.
-async fn read_until(daemon: &Daemon, job_id: &str, done: &AtomicBool) -> Duration {
+/// Reads in every way until told to stop; how long each took.
+async fn read_until(daemon: &Daemon, job_id: &str, done: &AtomicBool) -> Vec<Duration> {
     let mut client = daemon.jobs().await;
-    let mut slowest = Duration::ZERO;
+    let mut reads = Vec::new();
     while !done.load(Ordering::Acquire) {
         for path in ["livez", "readyz"] {
             let began = Instant::now();
             let answer = reqwest::get(format!("http://{}/{path}", daemon.admin)).await.unwrap();
             assert!(answer.status().is_success(), "{path}: {}", answer.status());
-            slowest = slowest.max(began.elapsed());
+            reads.push(began.elapsed());
         }
         let began = Instant::now();
         jobs::get(&mut client, job_id).await;
-        slowest = slowest.max(began.elapsed());
+        reads.push(began.elapsed());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    slowest
+    reads
 }
 
 /// Takes half a minute, so it runs where all points are asked for.
