@@ -26,6 +26,8 @@ use crate::{
 /// Small batches, checkpoints and memtables, so that there is much to interrupt; one worker, so that a
 /// thread's name says which it is. Attempts are counted per job without progress.
 pub const ENV: &[(&str, &str)] = &[
+    // So that a disk can be full.
+    ("CVRSD__DATA__RESERVE_BYTES", "0"),
     ("CVRSD__ENGINE__WORKERS", "1"),
     ("CVRSD__ENGINE__EXPRESS_WORKERS", "0"),
     ("CVRSD__ENGINE__EXPRESS_BYTES", "100000000"),

@@ -1,6 +1,6 @@
 //! What a restart finds and does.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use super::{
     parts::transient,
@@ -182,7 +182,8 @@ async fn a_job_goes_on_from_any_status() {
     ];
     for (kinds, outcome) in cases {
         let name = format!("{:?}", kinds.iter().map(EventKind::name).collect::<Vec<_>>());
-        let mut bench = Bench::down(|_| {});
+        // As long as the longest wait that is noted here.
+        let mut bench = Bench::down(|config| config.engine.retry_max = Duration::from_hours(2));
         let id = leave(&bench, Operation::Create, &text(0..20), kinds);
         let behind = leave(&bench, Operation::Create, &text(20..30), vec![]);
         bench.start();
@@ -193,7 +194,7 @@ async fn a_job_goes_on_from_any_status() {
             bench.wait_end(behind).await;
             assert_eq!(bench.live(), [done + 10; 2], "{name}");
         } else {
-            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
             let job = bench.job(id);
             assert!(job.held || job.retry_at_us.is_some(), "{name}");
             assert_eq!(bench.job(behind).status(), Status::Queued, "{name}");
@@ -251,7 +252,7 @@ async fn a_drain_that_takes_too_long_is_no_failure() {
         gate.arrived().await;
         bench.service.drain();
         let engine = bench.service.engine().unwrap();
-        let soon = std::time::Instant::now() + std::time::Duration::from_millis(20);
+        let soon = std::time::Instant::now() + Duration::from_millis(20);
         assert!(!engine.close(soon).await.unwrap());
         gate.open();
         until(|| engine.is_drained()).await;
@@ -265,8 +266,8 @@ async fn a_drain_that_takes_too_long_is_no_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_does_not_wait_for_jobs_that_wait() {
     let bench = Bench::with(|config| {
-        config.engine.retry_min = std::time::Duration::from_hours(1);
-        config.engine.retry_max = std::time::Duration::from_hours(1);
+        config.engine.retry_min = Duration::from_hours(1);
+        config.engine.retry_max = Duration::from_hours(1);
     });
     bench.store.on_apply(|_| Err(transient()));
     let id = bench.submit(Operation::Create, &text(0..9)).await;
@@ -274,7 +275,7 @@ async fn a_drain_does_not_wait_for_jobs_that_wait() {
     bench.wait(id, |job| job.retry_at_us.is_some()).await;
     let began = std::time::Instant::now();
     assert!(bench.stop().await);
-    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]

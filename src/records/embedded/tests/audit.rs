@@ -7,15 +7,22 @@ use super::{
     super::{Audit, Audited, spaces::Spaces},
     *,
 };
-use crate::domain::{Job, Outcome, PerStorage, Status, testing};
+use crate::domain::{EventKind, Job, PerStorage, Validated, testing};
 
 /// The job as a journal tells of it.
 fn job(id: JobId, operation: Operation, applied: Applied) -> Job {
     let mut spec = testing::submitted(1);
-    (spec.id, spec.operation, spec.tenant) = (id, operation, Tenant::local());
-    let mut job = Job::stored(spec, Status::Completed, Some(Outcome::Succeeded));
-    job.applied = applied;
-    job
+    (spec.id, spec.operation) = (id, operation);
+    let rows = applied.position;
+    let validated = Validated { line: rows + 1, rows, rows_valid: rows, ..Validated::default() };
+    let outcome = Job::outcome_of(&validated, &applied);
+    let kinds = [
+        EventKind::DeQueued,
+        EventKind::ValidationStarted,
+        EventKind::ProcessingStarted { validated, warnings: Vec::new() },
+        testing::ending(outcome, validated, applied, None),
+    ];
+    testing::fold(testing::first(spec).0, kinds)
 }
 
 /// A store in which rows were created, updated (one twice by one job) and deleted, and its jobs.
