@@ -22,7 +22,7 @@ pub struct Args {
     /// Rows of the input
     #[arg(long, value_name = "N")]
     pub rows: Option<u64>,
-    /// `jobs`, `lane`, `start`, `trickle`, `latency`: one-row jobs
+    /// `jobs`, `lane`, `start`, `trickle`, `latency`, `crowd`: one-row jobs
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// `share`, `growth`: live rows of the stores
@@ -31,7 +31,7 @@ pub struct Args {
     /// `delete`, `create`: PostgreSQL as Debian ships it, without settings of its own
     #[arg(long)]
     pub stock: bool,
-    /// `watch`: watchers
+    /// `watch`, `crowd`: watchers
     #[arg(long, value_name = "N")]
     pub watchers: Option<usize>,
     /// Appends a JSON line for every measurement to this file
@@ -74,6 +74,8 @@ pub enum Name {
     Start,
     /// A cancel to 10,000 watchers; a bare tonic fan-out
     Watch,
+    /// One client's submit beside 10,000 watchers; the same without them
+    Crowd,
     /// Validation alone; a memchr split with 45 field checks on one thread
     Validate,
     /// One-row jobs beside two big jobs of other tenants; the same on an idle daemon
@@ -100,6 +102,7 @@ impl Name {
             Self::Memory => "memory",
             Self::Start => "start",
             Self::Watch => "watch",
+            Self::Crowd => "crowd",
             Self::Validate => "validate",
             Self::Trickle => "trickle",
             Self::Stalls => "stalls",

@@ -106,6 +106,7 @@ async fn run(bench: &mut Bench, name: Name) -> Result<()> {
         Name::Memory => measure::memory::run(bench).await,
         Name::Start => measure::start::run(bench).await,
         Name::Watch => measure::watch::run(bench).await,
+        Name::Crowd => measure::crowd::run(bench).await,
         Name::Validate => measure::validate::run(bench).await,
         Name::Trickle => measure::trickle::run(bench).await,
         Name::Stalls => measure::stalls::run(bench).await,

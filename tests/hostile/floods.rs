@@ -22,6 +22,9 @@ const HEAD_BYTES_MAX: usize = 16 << 20;
 /// Silence of the other side after which it counts as having stopped reading.
 const STOPPED: Duration = Duration::from_secs(2);
 
+/// Its name, how it begins, and what makes its further pieces.
+type Flow<'a> = (&'a str, &'a [u8], &'a dyn Fn(u32) -> Vec<u8>);
+
 /// How a flood ended.
 #[derive(Debug)]
 struct Flood {
@@ -82,9 +85,8 @@ fn a_head_without_an_end_is_refused_within_its_bound() {
     let line = format!("POST {JOBS} HTTP/1.1\r\nHost: x\r\n");
     let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
     let long = "y".repeat(1 << 20);
-    type Piece = fn(u32) -> Vec<u8>;
-    let nothing: Piece = |_| b"\r\n".repeat(8 << 10);
-    let heads: [(&str, String, Piece); 5] = [
+    let nothing: fn(u32) -> Vec<u8> = |_| b"\r\n".repeat(8 << 10);
+    let heads: [(&str, String, fn(u32) -> Vec<u8>); 5] = [
         ("a request line without end", "GET /".to_owned(), |_| vec![b'x'; 16 << 10]),
         ("a header line without end", format!("{line}x: "), |_| vec![b'y'; 16 << 10]),
         ("header lines without end", line.clone(), |n| format!("x-{n}: y\r\n").into_bytes()),
@@ -127,8 +129,7 @@ fn a_flood_of_http_2_frames_is_stopped_or_costs_no_memory() {
     };
     let pings = |_| frames::ping();
     let settings = |_| frames::settings();
-    type Piece<'a> = &'a dyn Fn(u32) -> Vec<u8>;
-    let floods: [(&str, &[u8], Piece<'_>); 6] = [
+    let floods: [Flow<'_>; 6] = [
         ("a head without end", &open, &endless_head),
         ("a head in empty pieces without end", &open, &empty_pieces),
         ("large heads without end", &begun, &large_heads),

@@ -10,8 +10,9 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::print_stdout,
     missing_docs,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and prints what it measured"
 )]
 
 #[path = "../support/mod.rs"]

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Without an event for so long a job is stalled.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// Pause before another try where the daemon is not there.
 const AGAIN: Duration = Duration::from_millis(20);
 /// Pause of a worker between two rounds.
@@ -103,9 +103,9 @@ impl Worker {
         loop {
             let open = gate.read().await;
             if self.random.u8(..) < 40 {
-                self.cancelled_round().await
+                self.cancelled_round().await;
             } else {
-                self.round().await
+                self.round().await;
             }
             drop(open);
             sleep(PAUSE).await;

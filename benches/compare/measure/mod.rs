@@ -1,6 +1,7 @@
 //! One file for each measurement.
 
 pub mod create;
+pub mod crowd;
 pub mod delete;
 pub mod growth;
 pub mod jobs;

@@ -91,7 +91,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
 
 /// A job that is queued and stays so, on a daemon that has nothing to do: the file of the job before it
 /// in its lane cannot be read, so that one waits for its next attempt.
-async fn quiet_job(daemon: &Daemon) -> Result<String> {
+pub async fn quiet_job(daemon: &Daemon) -> Result<String> {
     let mut client = daemon.client().await?;
     let text = Body::text(inputs::text(SEED, 0..BLOCKER_ROWS));
     let one_row = Body::text(inputs::text(SEED, 0..1));
@@ -118,7 +118,11 @@ async fn quiet_job(daemon: &Daemon) -> Result<String> {
     }
 }
 
-async fn connect(watchers: usize, client: impl AsyncFn() -> Result<Client>) -> Result<Vec<Client>> {
+/// As many connections as so many watchers share.
+pub async fn connect(
+    watchers: usize,
+    client: impl AsyncFn() -> Result<Client>,
+) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for _ in 0..watchers.div_ceil(SHARE) {
         clients.push(client().await?);
