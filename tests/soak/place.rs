@@ -8,9 +8,13 @@ use tokio_stream::StreamExt;
 
 use crate::support::{Daemon, jobs::Client, model::STORAGES, start};
 
-/// Attempts are counted per job without progress, and here are more kills than a site has.
-const ENV: &[(&str, &str)] =
-    &[("CVRSD__ENGINE__MAX_ATTEMPTS", "1000"), ("CVRSD__ENGINE__RETRY_MIN", "50ms")];
+/// Attempts are counted per job without progress, and here are more kills than a site has. The journal's cache
+/// is one that is full within minutes, so that it does not hide what else grows.
+const ENV: &[(&str, &str)] = &[
+    ("CVRSD__ENGINE__MAX_ATTEMPTS", "1000"),
+    ("CVRSD__ENGINE__RETRY_MIN", "50ms"),
+    ("CVRSD__JOURNAL__CACHE_BYTES", "8388608"),
+];
 
 pub struct Place {
     dir: TempDir,
