@@ -136,7 +136,6 @@ async fn drained_while(status: Status, cancelled: bool) {
         "{told}"
     );
     assert!(daemon.wait().success());
-    println!("{status:?}, cancelled {cancelled}: drained in {:?}", began.elapsed());
     assert!(began.elapsed() < TIMEOUT, "{:?}", began.elapsed());
 
     let daemon = start(dir.path(), ENV);

@@ -22,6 +22,8 @@ const HEAD_BYTES_MAX: usize = 16 << 20;
 /// Silence of the other side after which it counts as having stopped reading.
 const STOPPED: Duration = Duration::from_secs(2);
 
+/// What makes a further piece of a flood.
+type Piece = fn(u32) -> Vec<u8>;
 /// Its name, how it begins, and what makes its further pieces.
 type Flow<'a> = (&'a str, &'a [u8], &'a dyn Fn(u32) -> Vec<u8>);
 
@@ -83,10 +85,11 @@ fn a_head_without_an_end_is_refused_within_its_bound() {
     let server = Server::new();
     let mark = begin(&server);
     let line = format!("POST {JOBS} HTTP/1.1\r\nHost: x\r\n");
-    let many: String = (0..10_000).map(|n| format!("x-{n}: y\r\n")).collect();
+    let many: String =
+        (0..10_000).flat_map(|n| ["x-".to_owned(), n.to_string(), ": y\r\n".to_owned()]).collect();
     let long = "y".repeat(1 << 20);
-    let nothing: fn(u32) -> Vec<u8> = |_| b"\r\n".repeat(8 << 10);
-    let heads: [(&str, String, fn(u32) -> Vec<u8>); 5] = [
+    let nothing: Piece = |_| b"\r\n".repeat(8 << 10);
+    let heads: [(&str, String, Piece); 5] = [
         ("a request line without end", "GET /".to_owned(), |_| vec![b'x'; 16 << 10]),
         ("a header line without end", format!("{line}x: "), |_| vec![b'y'; 16 << 10]),
         ("header lines without end", line.clone(), |n| format!("x-{n}: y\r\n").into_bytes()),
@@ -113,8 +116,8 @@ fn a_head_without_an_end_is_refused_within_its_bound() {
 fn a_flood_of_http_2_frames_is_stopped_or_costs_no_memory() {
     let server = Server::new();
     let mark = begin(&server);
-    let begun = frames::begin();
-    let open = [begun.clone(), frames::headers(END_STREAM, 1, &frames::request())].concat();
+    let opening = frames::begin();
+    let open = [opening.clone(), frames::headers(END_STREAM, 1, &frames::request())].concat();
     let some_kib = frames::header("x", &"y".repeat(15_000));
     let one_request = |stream: u32, block: &[u8]| {
         frames::headers(END_STREAM | END_HEADERS, 2 * stream + 1, block)
@@ -132,10 +135,10 @@ fn a_flood_of_http_2_frames_is_stopped_or_costs_no_memory() {
     let floods: [Flow<'_>; 6] = [
         ("a head without end", &open, &endless_head),
         ("a head in empty pieces without end", &open, &empty_pieces),
-        ("large heads without end", &begun, &large_heads),
-        ("streams that are reset at once", &begun, &resets),
-        ("pings without end", &begun, &pings),
-        ("settings without end", &begun, &settings),
+        ("large heads without end", &opening, &large_heads),
+        ("streams that are reset at once", &opening, &resets),
+        ("pings without end", &opening, &pings),
+        ("settings without end", &opening, &settings),
     ];
     for address in [&server.daemon.grpc, &server.daemon.rest, &server.daemon.admin] {
         for (name, first, piece) in floods {
