@@ -63,6 +63,8 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
         let reason = format!("{} holds no data", dir.display());
         return Err(refused(Exit::Failed, reason));
     }
+    // What is put aside holds rows.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let _lock = daemon::lock(dir).map_err(|ended| refused(ended.exit, ended.reason))?;
     let mut findings = Findings::default();
     if let Err(error) = auth::check_keys(dir) {
@@ -74,19 +76,14 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
     let journal = journal.map_err(|e| findings.note("journal", e)).ok();
     if let Some(Err(error)) = journal.as_ref().map(|journal| found.check_records(journal)) {
         findings.note("records", error);
-        return Ok(findings);
     }
     let store = dir.join("records");
-    if !store.is_dir() {
-        return Ok(findings);
-    }
-    match Store::open(&store, &config.records) {
-        Ok(store) => check(dir, journal.as_ref(), Some(&store), &mut findings),
-        Err(error) => {
-            findings.note("records", error);
-            check(dir, journal.as_ref(), None, &mut findings);
-        }
-    }
+    let store = store.is_dir().then(|| Store::open(&store, &config.records)).transpose();
+    let store = store.unwrap_or_else(|error| {
+        findings.note("records", error);
+        None
+    });
+    check(dir, journal.as_ref(), store.as_ref(), &mut findings);
     Ok(findings)
 }
 

@@ -143,7 +143,10 @@ impl Upload {
             let Some(chunk) = next else { return Ok(()) };
             let chunk = chunk?;
             came += chunk.len();
+            let waited = Instant::now();
             self.write(chunk).await?;
+            // Time in which we were not ready is not the sender's.
+            began += waited.elapsed();
             if came >= UPLOAD_BYTES_MIN {
                 came = 0;
                 began = Instant::now();

@@ -167,6 +167,7 @@ fn nothing_is_lost_or_doubled_by_kill_9_at_random_moments() {
     runtime.block_on(check(&place, &steps, &watched, &model));
     let daemon = place.daemon.lock().unwrap().take().unwrap();
     assert!(daemon.stop().success());
+    support::verify(dir.path());
 }
 
 /// What a kill during sled's own open leaves: without hygiene the journal never opens again.

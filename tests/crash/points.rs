@@ -114,6 +114,7 @@ fn walk(point: Point, hits: u64, mut plan: Plan) -> bool {
     });
     let daemon = place.daemon.lock().unwrap().take().unwrap();
     assert!(daemon.stop().success(), "{armed}");
+    support::verify(dir.path());
     reached
 }
 

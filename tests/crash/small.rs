@@ -15,7 +15,7 @@ use cvrsd::{
 
 use super::{
     Place, Step, Watched, check, files, other_case, setting, submit_through_kills,
-    support::{jobs::Upload, model::Model},
+    support::{self, jobs::Upload, model::Model},
     watch_through_kills,
 };
 
@@ -86,6 +86,7 @@ fn small_jobs_are_neither_lost_nor_doubled_by_kill_9_at_random_moments() {
     runtime.block_on(check(&place, &steps, &watched, &model));
     let daemon = place.daemon.lock().unwrap().take().unwrap();
     assert!(daemon.stop().success());
+    support::verify(dir.path());
 }
 
 /// Submits bursts in order, through every kill, and watches all jobs of each to their end.

@@ -146,12 +146,21 @@ impl<'a> Case<'a> {
         }
         for storage in STORAGES {
             let live = export(daemon, storage).await?;
-            let keys = live.keys().eq(model.live.keys());
-            let same = keys && (storage != STORAGES[0] || live == model.live);
-            assert!(same, "{}: {storage} holds other rows", self.what);
+            let shown =
+                |row: &String| if storage == STORAGES[0] { row.clone() } else { redacted(row) };
+            let expected: BTreeMap<_, _> =
+                model.live.iter().map(|(key, row)| (key.clone(), shown(row))).collect();
+            assert!(live == expected, "{}: {storage} holds other rows", self.what);
         }
         Ok(noticed)
     }
+}
+
+/// Names, streets and city are hidden.
+fn redacted(row: &str) -> String {
+    let hidden = [4, 5, 6, 9, 10, 11];
+    let cell = |(place, cell)| if hidden.contains(&place) { "Redacted" } else { cell };
+    row.split('\t').enumerate().map(cell).collect::<Vec<_>>().join("\t")
 }
 
 /// The job once it has ended; `None` where it is held.

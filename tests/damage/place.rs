@@ -46,11 +46,15 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let stale = dir.path().join("stale");
-        let jobs = runtime.block_on(fill(&dir.path().join("data"), &stale));
-        Self { dir, stale, jobs }
+        for _ in 0..10 {
+            let dir = tempfile::tempdir().unwrap();
+            let stale = dir.path().join("stale");
+            if let Some(jobs) = runtime.block_on(fill(&dir.path().join("data"), &stale)) {
+                return Self { dir, stale, jobs };
+            }
+        }
+        panic!("the job was always too quick to be met");
     }
 
     pub fn dir(&self) -> PathBuf {
@@ -87,7 +91,8 @@ fn text(rows: std::ops::Range<u64>) -> Vec<u8> {
     text
 }
 
-async fn fill(dir: &Path, stale: &Path) -> Vec<Known> {
+/// `None` where the job that is to be met was too quick.
+async fn fill(dir: &Path, stale: &Path) -> Option<Vec<Known>> {
     let ended = [
         (Operation::Create, text(0..LARGE), true),
         (Operation::Create, text(20_000..20_003), false),
@@ -130,8 +135,7 @@ async fn fill(dir: &Path, stale: &Path) -> Vec<Known> {
     }
     let job = jobs::get(&mut client, met).await;
     daemon.kill();
-    assert!(job.rows.unwrap().applied < LEFT, "the job was too quick to be met");
-    known
+    (job.rows.unwrap().applied < LEFT).then_some(known)
 }
 
 /// Names of sled's snapshots.

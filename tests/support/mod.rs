@@ -150,6 +150,12 @@ impl Daemon {
     }
 }
 
+/// Holds everything in a directory that no daemon has against everything else.
+pub fn verify(dir: &Path) {
+    let output = Command::new(program()).arg("verify").arg("--dir").arg(dir).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Waits until the daemon has removed what it no longer needs from those parts of its directory: it
 /// does so right after a job ended.
 pub fn wait_empty(dir: &Path, parts: &[&str]) {

@@ -54,6 +54,7 @@ impl Daemon {
             .env("CVRSD__GRPC__LISTEN", "127.0.0.1:0")
             .env("CVRSD__REST__LISTEN", "127.0.0.1:0")
             .env("CVRSD__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("CVRSD__DATA__RESERVE_BYTES", "0")
             .env("CVRSD__LOG__FORMAT", "text")
             .env("CVRSD__LOG__LEVEL", "warn")
             .envs(settings.iter().copied())

@@ -1,4 +1,5 @@
-//! `cvrsd selftest`: whether a disk and this program together keep what they promise.
+//! `cvrsd selftest`: whether this program keeps what it promises on a disk, and how fast that syncs. What a disk
+//! keeps over a power loss it cannot tell.
 //!
 //! A daemon of its own gets jobs, is killed at random moments and started again; then every job, report
 //! and record is held against a model.

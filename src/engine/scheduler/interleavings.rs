@@ -70,7 +70,7 @@ impl Log {
 #[test]
 fn every_job_is_taken_once_in_the_order_of_its_lane_and_no_wake_up_is_lost() {
     walk(|| {
-        let scheduler = Arc::new(Scheduler::new(SMALL));
+        let scheduler = Arc::new(Scheduler::new(SMALL, Duration::from_hours(1)));
         let submits = submits();
         let left = Arc::new(AtomicUsize::new(submits.len()));
         let log = Arc::new(Mutex::new(Log::default()));
@@ -108,7 +108,7 @@ fn every_job_is_taken_once_in_the_order_of_its_lane_and_no_wake_up_is_lost() {
 #[test]
 fn a_cancel_reaches_a_job_that_is_held_at_the_same_moment() {
     walk(|| {
-        let scheduler = Arc::new(Scheduler::new(SMALL));
+        let scheduler = Arc::new(Scheduler::new(SMALL, Duration::from_hours(1)));
         let submit = submit("a", SMALL + 1, false);
         scheduler.committed(std::slice::from_ref(&submit));
         // As the journal has it, which knows before the scheduler does.
@@ -138,7 +138,7 @@ fn a_cancel_reaches_a_job_that_is_held_at_the_same_moment() {
 #[test]
 fn a_drain_reaches_every_worker_wherever_it_is() {
     walk(|| {
-        let scheduler = Arc::new(Scheduler::new(SMALL));
+        let scheduler = Arc::new(Scheduler::new(SMALL, Duration::from_hours(1)));
         let drained = Arc::new(AtomicBool::new(false));
         let workers = CLASSES.map(|class| {
             let (scheduler, drained) = (scheduler.clone(), drained.clone());

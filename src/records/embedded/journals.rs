@@ -34,35 +34,68 @@ const END: u8 = 3;
 const TRAILER: &[u8; 4] = b"FJL\x03";
 const ITEM_HEAD_BYTES: usize = 20;
 const TORN_FILE: &str = "torn";
+/// Numbers of fjall's batches stay far below.
+const NUMBERS_END: u64 = 1 << 62;
+/// What stands before the value of a commit in an item: lengths of key, value and stored value, and the key.
+const COMMIT_PREFIX: &[u8; 16] = b"\x06\0\x10\0\0\0\x10\0\0\0commit";
 
 /// Checks every journal in the directory of a database, of which so many commits were acknowledged.
 ///
 /// # Errors
-/// [`Error::Damaged`] where one that was acknowledged is wrong or missing before another one.
+/// [`Error::Damaged`] where one that was acknowledged is wrong, or missing before or behind another one.
 pub(super) fn check(dir: &Path, acknowledged: u64) -> Result<(), Error> {
     let journals = journals(dir).map_err(io_failed)?;
     let mut seen = Seen::default();
+    // A part at the end of a journal that is no batch: fjall cuts it off.
+    let mut rest: Option<(Journal, u64, &Path)> = None;
     for (place, path) in journals.iter().enumerate() {
-        seen.end = 0;
+        let is_newest = place + 1 == journals.len();
         let mut journal = Journal::open(path).map_err(io_failed)?;
+        (seen.end, seen.has_commit) = (0, false);
         while let Some(batch) = journal.batch().map_err(io_failed)? {
+            if rest.is_some() {
+                return Err(damaged(path, batch.begin, "follows something that is none"));
+            }
             if batch.is_right {
-                seen.note(&batch).map_err(|why| damaged(path, &batch, why))?;
+                seen.note(&batch).map_err(|why| damaged(path, batch.begin, why))?;
                 continue;
             }
-            let is_newest = place + 1 == journals.len();
-            let was_acknowledged = seen.newest() < acknowledged && seen.commit.is_some()
-                || batch.commit.is_some_and(|commit| commit.number <= acknowledged);
-            let data_end = journal.data_end(batch.end).map_err(io_failed)?;
-            if !is_newest || was_acknowledged || data_end > batch.end {
-                return Err(damaged(path, &batch, "does not match its checksum"));
+            // Nobody was told of the newest batch of all.
+            let is_torn = is_newest && batch.commit.is_none_or(|c| c.number > acknowledged);
+            if !is_torn || journal.data_end(batch.end).map_err(io_failed)? > batch.end {
+                return Err(damaged(path, batch.begin, "does not match its checksum"));
             }
-            journal.keep_rest(dir, batch.begin).map_err(io_failed)?;
-            return cut(path, batch.begin).map_err(io_failed);
+            break;
         }
-        journal.keep_rest(dir, seen.end).map_err(io_failed)?;
+        // fjall begins another journal only behind a full one.
+        if !is_newest && !seen.has_commit {
+            return Err(damaged(path, 0, "is missing"));
+        }
+        if journal.data_end(seen.end).map_err(io_failed)? > seen.end {
+            rest = Some((journal, seen.end, path));
+        }
     }
-    Ok(())
+    // Journals go from the oldest on, so the newest batches are always there.
+    if seen.commit.is_some_and(|newest| newest.number < acknowledged) {
+        return Err(lost(seen.newest(), acknowledged));
+    }
+    let Some((mut journal, begin, path)) = rest else { return Ok(()) };
+    if journal.names_commit_up_to(begin, acknowledged).map_err(io_failed)? {
+        return Err(damaged(path, begin, "cannot be read"));
+    }
+    if let Err(error) = journal.keep_rest(dir, begin) {
+        tracing::warn!(%error, "what is cut off the record store's journal could not be kept");
+    }
+    cut(path, begin).map_err(io_failed)
+}
+
+fn lost(found: u64, acknowledged: u64) -> Error {
+    Error::Damaged(format!("its journals end with commit {found}, acknowledged are {acknowledged}"))
+}
+
+fn damaged(path: &Path, at: u64, why: &str) -> Error {
+    let name = path.file_name().unwrap_or_default().display();
+    Error::Damaged(format!("the batch at byte {at} of {name} {why}"))
 }
 
 /// The store is open, and has all that was acknowledged.
@@ -71,11 +104,6 @@ pub(super) fn settle(dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-fn damaged(path: &Path, batch: &Batch, why: &str) -> Error {
-    let name = path.file_name().unwrap_or_default().display();
-    Error::Damaged(format!("the batch at byte {} of {name} {why}", batch.begin))
 }
 
 fn cut(path: &Path, end: u64) -> io::Result<()> {
@@ -104,6 +132,8 @@ fn journals(dir: &Path) -> io::Result<Vec<PathBuf>> {
 struct Seen {
     /// Where the last batch in the present journal ends.
     end: u64,
+    /// Whether the present journal has a batch of ours.
+    has_commit: bool,
     number: u64,
     commit: Option<Commit>,
 }
@@ -121,11 +151,12 @@ impl Seen {
             if self.commit.is_some_and(|before| before.number + 1 != commit.number) {
                 return Err("does not follow the one before");
             }
-            // fjall's own number of a batch has no checksum. What is older than a table is passed over.
-            if batch.number < commit.floor {
+            // fjall's own number of a batch has no checksum. What is older than a table is passed over, and
+            // there are no numbers far above.
+            if batch.number < commit.floor || batch.number >= NUMBERS_END {
                 return Err("has another number than it was given");
             }
-            self.commit = Some(commit);
+            (self.commit, self.has_commit) = (Some(commit), true);
         }
         (self.number, self.end) = (batch.number, batch.end);
         Ok(())
@@ -238,14 +269,35 @@ impl Journal {
         }
     }
 
+    /// Whether commits that were acknowledged can be made out behind that byte.
+    fn names_commit_up_to(&mut self, from: u64, acknowledged: u64) -> io::Result<bool> {
+        const ITEM: usize = COMMIT_PREFIX.len() + 16;
+        self.file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        loop {
+            let read = self.file.by_ref().take(64 << 10).read_to_end(&mut bytes)?;
+            for at in memchr::memmem::find_iter(&bytes, COMMIT_PREFIX) {
+                let value = bytes.get(at + COMMIT_PREFIX.len()..at + ITEM);
+                if value.and_then(Commit::read).is_some_and(|c| c.number <= acknowledged) {
+                    return Ok(true);
+                }
+            }
+            if read == 0 {
+                return Ok(false);
+            }
+            // One may begin here.
+            let kept = bytes.len().saturating_sub(ITEM - 1);
+            bytes.drain(..kept);
+        }
+    }
+
     /// Copies what follows that byte.
     fn keep_rest(&mut self, dir: &Path, from: u64) -> io::Result<()> {
         let end = self.data_end(from)?;
-        if end == from {
-            return Ok(());
-        }
         self.file.seek(SeekFrom::Start(from))?;
         let mut rest = self.file.by_ref().take(end - from);
-        io::copy(&mut rest, &mut File::create(dir.join(TORN_FILE))?).map(drop)
+        let mut torn = File::create(dir.join(TORN_FILE))?;
+        io::copy(&mut rest, &mut torn)?;
+        torn.sync_all()
     }
 }

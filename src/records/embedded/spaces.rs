@@ -156,10 +156,11 @@ impl Spaces {
         self.db.persist(PersistMode::Buffer).map_err(failed)
     }
 
-    /// Every keyspace.
+    /// Every keyspace, meta last: they become tables in this order, and a table that has the newest commit
+    /// says that those of the others are there.
     pub(super) fn all(&self) -> [&Keyspace; 8] {
         let Self { meta, rows, index, live, effects, cursors, misses, stages, .. } = self;
-        [meta, rows, index, live, effects, cursors, misses, stages]
+        [rows, index, live, effects, cursors, misses, stages, meta]
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{super::changes::Changes, *};
 
 /// A store of some batches in its journal, none of which is in a table.
 fn store() -> (TempDir, PathBuf) {
@@ -118,4 +118,61 @@ fn a_keyspace_or_tip_that_is_gone_is_refused() {
     }
     fs::write(dir.join("tip"), [7; 12]).unwrap();
     assert!(is_refused(&dir, "another tip"));
+}
+
+/// A full journal whose rows are in no table, with another one behind it.
+#[test]
+fn damage_to_an_older_journal_is_noticed_wherever_it_is() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("records");
+    let config = config::Records { memtable_bytes: 1 << 40, ..CONFIG };
+    let store = Store::open(&dir, &config).unwrap();
+    run(&store, Operation::Create, &ids(0..10));
+    let value = vec![7; 4 << 20];
+    for number in 0..16_u32 {
+        let mut changes = Changes::new(&store.spaces, 1);
+        changes.insert(&store.spaces.misses, number.to_be_bytes(), value.clone());
+        changes.commit().unwrap();
+    }
+    // fjall looks at the length of its journal when it has written a table.
+    store.spaces.stages.insert("stage", "none").unwrap();
+    store.spaces.stages.rotate_memtable_and_wait().unwrap();
+    for _ in 0..1_000 {
+        if dir.join("1.jnl").exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run(&store, Operation::Create, &ids(10..20));
+    drop(store);
+    let (older, newer) = (dir.join("0.jnl"), dir.join("1.jnl"));
+    assert!(older.exists() && newer.exists());
+    let refused = || matches!(Store::open(&dir, &config), Err(Error::Damaged(_)));
+    let good = [&older, &newer].map(|path| fs::read(path).unwrap());
+    let restore = || {
+        fs::write(&older, &good[0]).unwrap();
+        fs::write(&newer, &good[1]).unwrap();
+    };
+    let end = good[0].iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    for at in [0, 1, 13, 14, 33, 60, end / 2, end - 1, end - 8] {
+        let mut bad = good[0].clone();
+        bad[at] ^= 1;
+        fs::write(&older, bad).unwrap();
+        assert!(refused(), "byte {at}");
+        restore();
+    }
+    for length in [0, 1, end / 2, end - 1] {
+        fs::write(&older, &good[0][..length]).unwrap();
+        assert!(refused(), "cut at {length}");
+        restore();
+    }
+    for at in [0, 1, 13] {
+        let mut bad = good[1].clone();
+        bad[at] ^= 1;
+        fs::write(&newer, bad).unwrap();
+        assert!(refused(), "byte {at} of the newer one");
+        restore();
+    }
+    let store = Store::open(&dir, &config).unwrap();
+    assert_eq!(exported(&store, Storage::Redacted).unwrap(), 20);
 }
