@@ -134,7 +134,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
-        config.data.dir = dir.path().to_owned();
+        dir.path().clone_into(&mut config.data.dir);
         let spool = Spool::open(&config.data, &config.intake).unwrap();
         let parts = Parts {
             journal: Arc::new(journal::Memory::default()),
