@@ -37,7 +37,9 @@ def map_body(context, body):
     if isinstance(body, dict) and len(str(body.get("clientID"))) % 2:
         known = {"clientID": "A", "clientSecret": os.environ["CVRSD_SECRET"]}
         body |= {name: known[name] for name in known if isinstance(body.get(name), str)}
-        body.pop("onBehalfOfClientID", None)
+        # Of another type it makes the request a malformed one, and must stay.
+        if isinstance(body.get("onBehalfOfClientID"), str):
+            del body["onBehalfOfClientID"]
     return body
 
 
