@@ -69,7 +69,8 @@ impl Clock {
         self.dir.path().join("offset")
     }
 
-    /// A daemon that goes by this clock.
+    /// A daemon that goes by this clock. The library is loaded here and not by the command `faketime`, which
+    /// would be a process between the test and the daemon: signals and process ids are the daemon's own.
     fn start(&self, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Daemon {
         let mut command = command(data, args, env);
         command

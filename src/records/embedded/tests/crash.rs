@@ -166,7 +166,7 @@ fn killed_child(dir: &Path, after: Duration) -> u64 {
 }
 
 #[test]
-#[ignore = "the child process of the kill test"]
+#[ignore = "run by the kill test, as the process that it kills"]
 fn child_that_applies_for_ever() {
     let Some(dir) = env::var_os(CHILD_DIR) else { return };
     let dir = Path::new(&dir);
