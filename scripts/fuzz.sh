@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes each target, or those that are named, for SECONDS (1800) with one process. Prints executions, how many
-# a second, and what was found; keeps the smallest inputs that reach something new in fuzz/corpus, which every
+# Fuzzes each target, or those that are named, for SECONDS (1800) of processor time with one process. Prints
+# executions, how many a second, and what was found; keeps the smallest inputs that reach something new in fuzz/corpus, which every
 # test run replays. What a target finds wrong lies in fuzz/artifacts, and the script fails.
 #   scripts/fuzz.sh [SECONDS] [TARGET…]
 set -euo pipefail
@@ -21,18 +21,27 @@ need_fuzz() {
     cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
 }
 
-# All inputs of all runs here are in fuzz/found. A thread that ends a moment later is no leak.
+# All inputs of all runs here are in fuzz/found. A thread that ends a moment later is no leak. What other
+# work took of the wall time is made up for by a further round.
 fuzz() {
-    local target=$1
+    local target=$1 left=$seconds used TIMEFORMAT=%0U
     heading "$target: $seconds s"
     mkdir -p "fuzz/found/$target"
-    cargo +nightly fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
-        -max_total_time="$seconds" -max_len="$longest" -timeout=20 -rss_limit_mb=2048 \
-        -detect_leaks=0 -print_final_stats=1 >"fuzz/found/$target.log" 2>&1 || {
-        tail -n 60 "fuzz/found/$target.log"
-        return 1
-    }
-    grep -E 'stat::(number_of_executed_units|average_exec_per_sec|new_units_added)' "fuzz/found/$target.log"
+    cargo +nightly fuzz build "$target" >"fuzz/found/$target.log" 2>&1
+    while [ "$left" -gt 0 ]; do
+        used=$({ time run_round "$target" "$left"; } 2>&1) || {
+            tail -n 60 "fuzz/found/$target.log"
+            return 1
+        }
+        left=$((left - used - 1))
+    done
+}
+
+run_round() {
+    cargo +nightly fuzz run "$1" "fuzz/found/$1" "fuzz/corpus/$1" -- \
+        -max_total_time="$2" -max_len="$longest" -timeout=20 -rss_limit_mb=2048 \
+        -detect_leaks=0 -print_final_stats=1 >"fuzz/found/$1.log" 2>&1 || return 1
+    grep -E 'stat::(number_of_executed_units|average_exec_per_sec|new_units_added)' "fuzz/found/$1.log" >&3
 }
 
 keep() {
@@ -51,6 +60,7 @@ keep() {
     printf 'kept: %s inputs\n' "$(find "fuzz/corpus/$target" -type f | wc -l)"
 }
 
+exec 3>&1
 need_fuzz
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
 for target in "$@"; do
