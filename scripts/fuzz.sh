@@ -63,7 +63,8 @@ keep() {
 exec 3>&1
 need_fuzz
 if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
+failed=0
 for target in "$@"; do
-    fuzz "$target"
-    keep "$target"
+    if fuzz "$target"; then keep "$target"; else failed=1; fi
 done
+exit "$failed"

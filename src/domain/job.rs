@@ -61,13 +61,16 @@ impl Job {
     /// The job that its first event makes.
     ///
     /// # Errors
-    /// When the event is not `submitted` with number 1.
+    /// When the event is not `submitted` with number 1 and a time.
     pub fn first(event: &Event) -> Result<Self, IllegalTransition> {
         let EventKind::Submitted(spec) = &event.kind else {
             return Err(refuse(None, event, "the first event must be submitted"));
         };
         if event.seq != 1 {
             return Err(refuse(None, event, "the first event must have number 1"));
+        }
+        if event.time_us < 1 {
+            return Err(refuse(None, event, "it has no time"));
         }
         let mut job = Self::stored((**spec).clone(), Status::Queued, None);
         job.seq = 1;

@@ -162,9 +162,10 @@ fn the_next_attempt_sets_a_waiting_or_held_job_going_again() {
 }
 
 #[test]
-fn a_first_event_is_a_submit_with_number_1() {
+fn a_first_event_is_a_submit_with_number_1_and_a_time() {
     let (_, submit) = first(submitted(1));
     assert!(Job::first(&submit).is_ok());
+    assert!(Job::first(&super::Event { time_us: 0, ..submit.clone() }).is_err());
     assert!(Job::first(&super::Event { seq: 2, ..submit.clone() }).is_err());
     assert!(Job::first(&super::Event { kind: EventKind::DeQueued, ..submit }).is_err());
 }
