@@ -18,6 +18,10 @@ const SLED_FLUSHER: &str = "log flusher";
 /// The threads whose syncs are answered for. Those of the stores may sync another part of a file meanwhile.
 const OURS: [&str; 2] = ["journal-committ", "worker-0"];
 
+/// What strace makes of a call on a disk that breaks, and on a full one.
+const BROKEN: &str = "error=EIO";
+const FULL: &str = "error=ENOSPC";
+
 /// Where a failed write or sync ends the daemon.
 const STORES: [&str; 2] = ["journal", "records"];
 /// A job's own files, which its next attempt writes anew from their last durable length on.
@@ -67,8 +71,8 @@ fn a_failed_write_of_the_journals_own_threads_ends_the_daemon_at_once() {
     for call in ["pwrite64", "sync_file_range"] {
         let place = Place::File("journal/sled/db".into());
         let point = Point { place, call, number: 1 };
-        let run = scene.run(Some(&Fault::at(&point, "error=EIO")));
-        assert_eq!(judge(&scene, &run, call), Some(true));
+        let run = scene.run(Some(&Fault::at(&point, BROKEN)));
+        assert_eq!(judge(&scene, &run, BROKEN, call), Some(true));
         assert!(matches!(run.answer, Some(Err(_))), "it was answered");
         scene.recover(&run);
     }
@@ -77,8 +81,8 @@ fn a_failed_write_of_the_journals_own_threads_ends_the_daemon_at_once() {
 /// What is made of a call: a disk may fail or be full, at a sync it fails.
 fn failures(point: &Point) -> &'static [&'static str] {
     match point.call {
-        call if WRITES.contains(&call) => &["error=EIO", "error=ENOSPC"],
-        call if SYNCS.contains(&call) => &["error=EIO"],
+        call if WRITES.contains(&call) => &[BROKEN, FULL],
+        call if SYNCS.contains(&call) => &[BROKEN],
         _ => &[],
     }
 }
@@ -96,7 +100,7 @@ fn walk(scene: &Scene, wanted: impl Fn(&Point) -> bool) {
             break;
         }
         let run = scene.run(Some(&Fault::at(point, what)));
-        let came = judge(scene, &run, &format!("{}: {what} at {point:?}", scene.name));
+        let came = judge(scene, &run, what, &format!("{point:?}"));
         failed += usize::from(came.is_some());
         stopped += usize::from(came == Some(true));
         scene.recover(&run);
@@ -107,7 +111,7 @@ fn walk(scene: &Scene, wanted: impl Fn(&Point) -> bool) {
 }
 
 /// Whether the failure ended the daemon; `None` where there was none that counts.
-fn judge(scene: &Scene, run: &Run, told: &str) -> Option<bool> {
+fn judge(scene: &Scene, run: &Run, what: &str, at: &str) -> Option<bool> {
     let fault = run.fault()?;
     // A thread that could not wake another is no failure of a disk.
     let others = run.calls.iter().filter(|call| call.injected && run.relative(call).is_none());
@@ -115,7 +119,7 @@ fn judge(scene: &Scene, run: &Run, told: &str) -> Option<bool> {
         return None;
     }
     let path = run.relative(fault)?;
-    let told = format!("{told}, {}", path.display());
+    let told = format!("{}: {what} at {at}, {}", scene.name, path.display());
     let is_store = STORES.iter().any(|store| path.starts_with(store));
     if run.threads.get(&fault.thread).is_some_and(|name| name == SLED_FLUSHER) {
         return None;
@@ -135,7 +139,8 @@ fn judge(scene: &Scene, run: &Run, told: &str) -> Option<bool> {
     if let Some(Err(refusal)) = &run.answer
         && run.ended.is_none()
     {
-        assert_eq!(jobs::code(refusal), "CVRS-INTERNAL", "{told}");
+        let code = if what == FULL { "CVRS-DISK-RESERVE" } else { "CVRS-INTERNAL" };
+        assert_eq!(jobs::code(refusal), code, "{told}");
         assert_eq!(
             (run.files("spool"), run.files("payloads")),
             (0, 0),
