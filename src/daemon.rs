@@ -2,6 +2,7 @@
 
 mod found;
 mod listen;
+mod notify;
 mod reload;
 
 use std::{
@@ -10,10 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +92,7 @@ pub async fn run(config: &Config, file: Option<&Path>) -> Result<(), Ended> {
                 let dir = &config.data.dir;
                 addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
                 tracing::info!(data_dir = %config.data.dir.display(), "serving");
+                notify::tell(NotifyState::Ready);
                 until_ended(&mut signals, &mut faces, &poison, &metrics, &reload).await
             }
             Ok(Err(ended)) => Err(ended),
@@ -150,8 +153,8 @@ async fn until_ended(
     metrics: &Metrics,
     reload: &Reload,
 ) -> Result<(), Ended> {
-    let mut upkeep = interval(UPKEEP);
-    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut upkeep = every(UPKEEP);
+    let mut pulse = notify::pulse().map(every);
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -171,7 +174,22 @@ async fn until_ended(
                 return Err(Ended::new(Exit::Stopped, reason));
             }
             _ = upkeep.tick() => metrics.upkeep(),
+            () = next(pulse.as_mut()) => notify::tell(NotifyState::Watchdog),
         }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Its next tick; never where there is none.
+async fn next(interval: Option<&mut Interval>) {
+    match interval {
+        Some(interval) => _ = interval.tick().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -183,6 +201,7 @@ async fn drain(
     shutdown: &CancellationToken,
     faces: &mut JoinSet<Result<(), String>>,
 ) {
+    notify::tell(NotifyState::Stopping);
     let (began, most) = (Instant::now(), config.engine.drain_timeout);
     let deadline = began + most;
     service.drain();

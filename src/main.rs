@@ -6,7 +6,7 @@ use clap::{Parser, error::ErrorKind};
 use cvrsd::{
     cli::{
         self, Cli, Command, Failure, cancel, check_config, clients, demo, errors, generate, get,
-        list, records, selftest, serve, submit, verify, watch,
+        list, package_files, records, selftest, serve, submit, verify, watch,
     },
     exit::Exit,
 };
@@ -53,6 +53,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Selftest(args) => selftest::run(args).await,
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Verify(args) => verify::run(args).await,
+        Command::PackageFiles(args) => package_files::run(&args),
     }
 }
 

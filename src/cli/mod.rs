@@ -10,6 +10,7 @@ pub mod errors;
 pub mod generate;
 pub mod get;
 pub mod list;
+pub mod package_files;
 pub mod records;
 mod render;
 pub mod selftest;
@@ -66,6 +67,9 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// Check everything in a data directory that no daemon has
     Verify(verify::Args),
+    /// Write man pages and shell completions to a directory
+    #[command(hide = true)]
+    PackageFiles(package_files::Args),
 }
 
 /// Why a command ends without having done its work.

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Runs as root in a container that systemd booted, beside the package; see scripts/package.sh. Writes what it
+# did to /mnt/log and how it ended to /mnt/status, and ends the container.
+exec >/mnt/log 2>&1 </dev/null
+set -uo pipefail
+export PAGER=cat SYSTEMD_COLORS=0
+
+work=$(mktemp -d)
+cd "$work" || exit 1
+
+say() { printf '\n-- %s\n' "$*"; }
+die() {
+    printf 'FAILED: %s\n' "$*"
+    journalctl -u cvrsd --no-pager -n 40
+    exit 1
+}
+active() { [ "$(systemctl is-active cvrsd)" = active ]; }
+until_active() {
+    for _ in $(seq 100); do
+        active && return
+        sleep 0.2
+    done
+    die "cvrsd did not become active"
+}
+pid() { systemctl show -p MainPID --value cvrsd; }
+
+try() {
+    # This machine may have been told to start nothing on its own.
+    rm -f /usr/sbin/policy-rc.d
+    say "install"
+    dpkg -i /mnt/cvrsd.deb || die "dpkg -i"
+    until_active
+    systemd-analyze verify cvrsd.service || die "the unit is not clean"
+    local exposure
+    exposure=$(systemd-analyze security cvrsd.service | sed -n 's/.*exposure level.*: \([0-9.]*\) .*/\1/p')
+    echo "exposure $exposure"
+    awk -v e="$exposure" 'BEGIN { exit !(e != "" && e < 2) }' || die "the unit is not hardened"
+    [ "$(stat -c '%U %a' /var/lib/cvrsd)" = "cvrsd 700" ] || die "others may look at the records"
+    [ "$(stat -c '%U %G %a' /etc/cvrsd/cvrsd.toml)" = "root cvrsd 640" ] || die "others may read the clients"
+    grep -q 'Max core file size *0 ' "/proc/$(pid)/limits" || die "a core would be written"
+    for file in man/man1/cvrsd.1 man/man1/cvrsd-serve.1 bash-completion/completions/cvrsd; do
+        ls "/usr/share/$file"* >/dev/null || die "$file is missing"
+    done
+    bash -n /usr/share/bash-completion/completions/cvrsd || die "completions"
+
+    say "a job"
+    cvrsd generate --rows 2000 --out people.txt || die generate
+    cvrsd submit create people.txt --watch || die "create"
+    [ "$(cvrsd records count | grep -c 2,*000)" -gt 0 ] || die "the records are not there"
+
+    say "reload"
+    systemctl reload cvrsd || die reload
+    sleep 0.5
+    journalctl -u cvrsd --no-pager | grep -q 'read again' || die "it was not reloaded"
+
+    say "kill -9"
+    kill -9 "$(pid)"
+    sleep 1
+    until_active
+    cvrsd list || die "the job is gone"
+    cvrsd submit delete people.txt --watch || die "delete after the kill"
+
+    say "a hang"
+    mkdir -p /etc/systemd/system/cvrsd.service.d
+    printf '[Service]\nWatchdogSec=2\n' >/etc/systemd/system/cvrsd.service.d/try.conf
+    systemctl daemon-reload
+    systemctl restart cvrsd || die restart
+    local hung
+    hung=$(pid)
+    sleep 5
+    [ "$(pid)" = "$hung" ] || die "the watchdog ended a daemon that is well"
+    kill -STOP "$hung"
+    for _ in $(seq 100); do
+        [ "$(pid)" != "$hung" ] && active && break
+        sleep 0.2
+    done
+    [ "$(pid)" != "$hung" ] || die "a daemon that hangs was left alone"
+    until_active
+
+    say "a configuration that is wrong"
+    cp /etc/cvrsd/cvrsd.toml kept.toml
+    echo 'nonsense = 1' >>/etc/cvrsd/cvrsd.toml
+    systemctl restart cvrsd && die "it started"
+    [ "$(systemctl show -p ExecMainStatus --value cvrsd)" = 64 ] || die "exit status"
+    [ "$(systemctl show -p NRestarts --value cvrsd)" -le 1 ] || die "it was tried again and again"
+    cp kept.toml /etc/cvrsd/cvrsd.toml
+    echo '# ours' >>/etc/cvrsd/cvrsd.toml
+    systemctl reset-failed cvrsd
+    systemctl start cvrsd || die start
+
+    say "upgrade"
+    dpkg -i /mnt/cvrsd.deb || die "dpkg -i over it"
+    until_active
+    grep -q '^# ours' /etc/cvrsd/cvrsd.toml || die "a changed configuration was lost"
+    cvrsd list || die "the jobs are gone"
+
+    say "remove"
+    dpkg -r cvrsd || die "dpkg -r"
+    active && die "it still runs"
+    [ ! -e /var/lib/cvrsd/listen.json ] || die "it was not drained"
+    dpkg -P cvrsd || die "dpkg -P"
+    [ -d /var/lib/cvrsd/records ] || die "a purge took the records"
+    [ ! -e /etc/cvrsd/cvrsd.toml ] || die "a purge left the configuration"
+}
+
+(try)
+echo $? >/mnt/status
+# Nothing of this system is kept.
+systemctl exit --force --force || poweroff -ff
