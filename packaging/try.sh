@@ -24,11 +24,23 @@ until_active() {
 }
 pid() { systemctl show -p MainPID --value cvrsd; }
 
+# As docs/OPERATIONS.md has them.
+manual() (
+    set -e
+    cd /mnt
+    dpkg -i cvrsd_*_amd64.deb
+    systemctl status cvrsd --no-pager
+    cvrsd check-config --config /etc/cvrsd/cvrsd.toml
+    systemctl reload cvrsd
+    systemctl restart cvrsd
+    journalctl -u cvrsd --no-pager -n 20
+)
+
 try() {
     # This machine may have been told to start nothing on its own.
     rm -f /usr/sbin/policy-rc.d
     say "install"
-    dpkg -i /mnt/cvrsd.deb || die "dpkg -i"
+    manual || die "the commands of docs/OPERATIONS.md"
     until_active
     systemd-analyze verify cvrsd.service || die "the unit is not clean"
     local exposure
@@ -89,7 +101,7 @@ try() {
     systemctl start cvrsd || die start
 
     say "upgrade"
-    dpkg -i /mnt/cvrsd.deb || die "dpkg -i over it"
+    dpkg -i /mnt/cvrsd_*_amd64.deb || die "dpkg -i over it"
     until_active
     grep -q '^# ours' /etc/cvrsd/cvrsd.toml || die "a changed configuration was lost"
     cvrsd list || die "the jobs are gone"

@@ -29,8 +29,7 @@ try() {
     local work
     work=$(mktemp -d)
     mkdir "$work/root" "$work/package"
-    cp target/debian/cvrsd_*.deb "$work/package/cvrsd.deb"
-    cp packaging/try.sh packaging/try.service "$work/package/"
+    cp target/debian/cvrsd_*.deb packaging/try.sh packaging/try.service "$work/package/"
     # The container must not be the root directory itself.
     as_root mount --bind / "$work/root"
     as_root timeout -k 10 300 systemd-nspawn --quiet --volatile=overlay --directory="$work/root" \

@@ -286,13 +286,16 @@ fn every_configuration_key_that_is_named_exists() {
     assert!(checked > 20, "keys were found");
 }
 
-/// The shell blocks of a part of the README, as one script that stops at the first failure.
-fn script(part: &str) -> String {
+/// A part of the README.
+fn part(name: &str) -> String {
     let text = read("README.md");
-    let heading = format!("\n## {part}\n");
-    let from = text.split_once(&heading).unwrap().1;
-    let until = from.split("\n## ").next().unwrap();
-    let shell = blocks(until).into_iter().filter(|(language, _)| language == "sh");
+    let from = text.split_once(&format!("\n## {name}\n")).unwrap().1;
+    from.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The shell blocks of a text, as one script that stops at the first failure.
+fn script(text: &str) -> String {
+    let shell = blocks(text).into_iter().filter(|(language, _)| language == "sh");
     // However it ends, no daemon is left behind, which would keep our pipes open.
     let mut script =
         "set -euo pipefail; trap 'kill \"${daemon:-}\" 2> /dev/null || :' EXIT\n".to_owned();
@@ -343,7 +346,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_tour_runs_as_pasted_and_its_log_tells_of_nobody() {
     let home = tempfile::tempdir().unwrap();
-    let output = paste(&script("A tour"), home.path());
+    let output = paste(&script(&part("A tour")), home.path());
     let (out, notes) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{out}\n{notes}");
     assert!(out.contains("rows        1,000 read, 1,000 valid, 1,000 applied"), "{out}");
@@ -379,17 +382,41 @@ fn check_log(home: &Path) {
 #[test]
 fn the_examples_of_the_configuration_run_as_pasted() {
     let home = tempfile::tempdir().unwrap();
-    let output = paste(&script("Configuration"), home.path());
+    let output = paste(&script(&part("Configuration")), home.path());
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(text(&output.stdout), "ok\nexit code 64\n");
     assert!(text(&output.stderr).contains("the nearest known one is \"rest.listen\""));
 }
 
 #[test]
+fn the_operations_run_as_pasted() {
+    let home = tempfile::tempdir().unwrap();
+    let output = paste(&script(&read("docs/OPERATIONS.md")), home.path());
+    let (out, notes) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}\n{notes}");
+    assert!(out.contains("\nlocal\tNON_REDACTED_DB\t500\n"), "the records are back: {out}");
+}
+
+#[test]
+fn every_command_of_the_package_is_one_that_is_tried() {
+    let tried = read("packaging/try.sh");
+    let tried: BTreeSet<&str> = tried.lines().map(str::trim).collect();
+    let shell = blocks(&read("docs/OPERATIONS.md"));
+    let shell = shell.iter().filter(|(language, _)| language == "sh package");
+    let mut checked = 0;
+    for line in shell.flat_map(|(_, block)| block.lines()) {
+        checked += 1;
+        assert!(tried.contains(line), "{line}");
+    }
+    assert!(checked > 3, "commands were found");
+}
+
+#[test]
 fn a_command_of_the_documents_has_the_options_that_it_is_given() {
     let mut checked = 0;
     for document in documents() {
-        let shell = blocks(&document.text).into_iter().filter(|(language, _)| language == "sh");
+        let shell =
+            blocks(&document.text).into_iter().filter(|(language, _)| language.starts_with("sh"));
         for (_, block) in shell {
             for call in block.split("cvrsd ").skip(1) {
                 let call = call.split(['\n', ')', '|', '>', '&']).next().unwrap();
