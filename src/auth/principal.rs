@@ -61,6 +61,17 @@ impl Principal {
         Err(Error::new(Code::Scope, text))
     }
 
+    /// Whether it may do what an operator does, to the whole daemon and so to every tenant.
+    ///
+    /// # Errors
+    /// `CVRS-SCOPE`.
+    pub fn may_admin(&self) -> Result<(), Error> {
+        if self.scopes.contains(Scope::Admin) {
+            return Ok(());
+        }
+        Err(Error::new(Code::Scope, format!("the token does not have the scope {}", Scope::Admin)))
+    }
+
     /// Whether it may read rows of that storage. Which storages are its own, `storages` says.
     ///
     /// # Errors
@@ -93,6 +104,20 @@ mod tests {
         let scopes = ScopeSet::from_iter([Scope::ExportRedacted, Scope::ExportNonRedacted]);
         let exporter = Principal { scopes, ..Principal::local() };
         assert_eq!(exporter.may_read().unwrap_err().code, Code::Scope);
+    }
+
+    #[test]
+    fn an_operator_needs_the_scope_of_its_own_which_is_good_for_nothing_else() {
+        for scope in Scope::ALL {
+            let caller = Principal { scopes: ScopeSet::from_iter([scope]), ..Principal::local() };
+            let refused = caller.may_admin().map_err(|e| e.code);
+            let expected = if scope == Scope::Admin { Ok(()) } else { Err(Code::Scope) };
+            assert_eq!(refused, expected, "{scope}");
+        }
+        let scopes = ScopeSet::from_iter([Scope::Admin]);
+        let operator = Principal { scopes, ..Principal::local() };
+        assert!(operator.may_read().is_err());
+        assert!(Operation::ALL.into_iter().all(|operation| operator.may(operation).is_err()));
     }
 
     #[test]

@@ -34,8 +34,8 @@ struct Add {
     /// Owner of its jobs and records
     #[arg(long, value_name = "T", value_parser = name)]
     tenant: String,
-    /// What it may do: any of UPLOAD, UPDATE, DELETE, `EXPORT_REDACTED`, `EXPORT_NON_REDACTED` and
-    /// `EXPORT_SUMMARIZATION`
+    /// What it may do: any of UPLOAD, UPDATE, DELETE, `EXPORT_REDACTED`, `EXPORT_NON_REDACTED`,
+    /// `EXPORT_SUMMARIZATION` and ADMIN
     #[arg(long, required = true, value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
     /// The storages that its jobs touch

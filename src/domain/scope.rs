@@ -19,20 +19,23 @@ pub enum Scope {
     ExportNonRedacted,
     /// `EXPORT_SUMMARIZATION`. Documented; guards nothing here.
     ExportSummarization,
+    /// `ADMIN`: what an operator does to the whole daemon. Ours, not documented.
+    Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Upload,
         Self::Update,
         Self::Delete,
         Self::ExportRedacted,
         Self::ExportNonRedacted,
         Self::ExportSummarization,
+        Self::Admin,
     ];
 
-    /// The documented name.
+    /// Its name, the documented one where it has one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +45,7 @@ impl Scope {
             Self::ExportRedacted => "EXPORT_REDACTED",
             Self::ExportNonRedacted => "EXPORT_NON_REDACTED",
             Self::ExportSummarization => "EXPORT_SUMMARIZATION",
+            Self::Admin => "ADMIN",
         }
     }
 
@@ -78,6 +82,7 @@ impl Scope {
             Self::ExportRedacted => 8,
             Self::ExportNonRedacted => 16,
             Self::ExportSummarization => 32,
+            Self::Admin => 64,
         }
     }
 }
@@ -96,7 +101,7 @@ impl ScopeSet {
     /// None.
     pub const EMPTY: Self = Self(0);
     /// All.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
 
     /// Whether the scope is in the set.
     #[must_use]

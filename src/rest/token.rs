@@ -40,7 +40,7 @@ pub(crate) struct TokenRequest {
     #[serde(rename = "onBehalfOfClientID")]
     on_behalf_of_client_id: Option<String>,
     /// What the token is for, in any case: `UPLOAD`, `UPDATE`, `DELETE`, `EXPORT_REDACTED`,
-    /// `EXPORT_NON_REDACTED`, `EXPORT_SUMMARIZATION`.
+    /// `EXPORT_NON_REDACTED`, `EXPORT_SUMMARIZATION`, `ADMIN`.
     #[schema(value_type = Vec<ScopeName>, min_items = 1)]
     scopes: Vec<String>,
 }
@@ -196,7 +196,7 @@ fn fault(bytes: &[u8]) -> String {
 pub(crate) fn asked(request: TokenRequest) -> Result<auth::Request, Error> {
     let known = |name: &String| {
         let text = "the property scopes has a name that is none of UPLOAD, UPDATE, DELETE, \
-                    EXPORT_REDACTED, EXPORT_NON_REDACTED and EXPORT_SUMMARIZATION";
+                    EXPORT_REDACTED, EXPORT_NON_REDACTED, EXPORT_SUMMARIZATION and ADMIN";
         Scope::from_name(name).ok_or_else(|| Error::new(Code::ScopeUnknown, text))
     };
     let scopes: ScopeSet = request.scopes.iter().map(known).collect::<Result<_, _>>()?;
