@@ -23,6 +23,7 @@ pub mod listener;
 pub mod poison;
 pub mod proto;
 pub mod records;
+mod replace;
 pub mod rest;
 mod sync;
 pub mod telemetry;

@@ -1,16 +1,14 @@
 //! `<data>/keys.json`: the keys that sign tokens, readable to this user alone.
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::clients::{hex, unhex};
+use crate::replace::replace;
 
 /// Name of the file in the data directory.
 pub(super) const KEY_FILE: &str = "keys.json";
@@ -119,15 +117,9 @@ pub(super) fn write(dir: &Path, keys: &[Key]) -> Result<(), Error> {
         });
         let keys: Vec<_> = keys.collect();
         let check = checksum(&keys).unwrap_or_default();
-        let temporary = dir.join(format!("{KEY_FILE}.new"));
-        let mut options = OpenOptions::new();
-        let mut file =
-            options.create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-        serde_json::to_writer(&mut file, &Document { version: 1, check, keys })?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&temporary, dir.join(KEY_FILE))?;
-        File::open(dir)?.sync_all()
+        let mut bytes = serde_json::to_vec(&Document { version: 1, check, keys })?;
+        bytes.push(b'\n');
+        replace(dir, KEY_FILE, &bytes)
     };
     replace().map_err(|e| Error::Io(path, e))
 }
