@@ -144,6 +144,15 @@ pub const TOKEN_BYTES_MAX: usize = 4 << 10;
 /// Bytes of the body of a token request, as sent and decoded.
 pub const TOKEN_REQUEST_BYTES_MAX: usize = 8 << 10;
 
+/// Tenants that can be paused, everything counted as one.
+pub const PAUSES_MAX: usize = 4_097;
+/// Characters of the reason of a pause.
+pub const PAUSE_REASON_CHARS_MAX: usize = 200;
+/// Characters of a log level that is set at run time.
+pub const LEVEL_CHARS_MAX: usize = 1_000;
+/// Lanes that an overview lists; it counts all.
+pub const OVERVIEW_LANES_MAX: usize = 50;
+
 /// Reports that count as checked; where there are more, all are checked anew.
 pub const REPORTS_CHECKED_MAX: usize = 10_000;
 

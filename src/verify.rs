@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     daemon::{self, Found},
     domain::Job,
+    engine,
     exit::Exit,
     intake::{self, Stored},
     journal::{Journal, Sled},
@@ -69,6 +70,9 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
     let mut findings = Findings::default();
     if let Err(error) = auth::check_keys(dir) {
         findings.note("keys.json", error);
+    }
+    if let Err(error) = engine::check_pauses(dir) {
+        findings.note("paused.json", error);
     }
     let found = Found::look(dir);
     let journal =

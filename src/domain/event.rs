@@ -49,6 +49,8 @@ pub enum EventKind {
     },
     /// The attempts are used up; the job waits for an operator.
     Held(Failure),
+    /// An operator gave a held job a new round of attempts.
+    Released,
 }
 
 impl EventKind {
@@ -67,6 +69,7 @@ impl EventKind {
             Self::AttemptStarted => "attempt-started",
             Self::AttemptFailed { .. } => "attempt-failed",
             Self::Held(_) => "held",
+            Self::Released => "released",
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Job {
     pub warnings: Vec<String>,
     /// A cancel was accepted.
     pub cancel_requested: bool,
-    /// Attempts since the last progress; 0 before a worker took the job.
+    /// Attempts since the last progress; 0 before a worker took the job, and after its release.
     pub attempt: u32,
     /// When the next attempt starts; set while the job waits after a failed one.
     pub retry_at_us: Option<i64>,
@@ -195,6 +195,10 @@ impl Job {
                 job.retry_at_us = None;
                 job.held = true;
             }
+            EventKind::Released => {
+                job.attempt = 0;
+                job.held = false;
+            }
         }
         Ok(job)
     }
@@ -249,6 +253,7 @@ impl Job {
                 if *retry_at_us > 0 { Ok(()) } else { Err("the time of the retry is not set") }
             }
             (EventKind::Held(_), _) if running && !self.held => Ok(()),
+            (EventKind::Released, _) if self.held => Ok(()),
             (EventKind::Completed(ending), _) => self.check_ending(ending),
             _ => Err("the status does not take it"),
         }

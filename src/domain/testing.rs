@@ -76,6 +76,9 @@ pub(crate) fn legal(job: &Job, rng: &mut fastrand::Rng) -> Option<EventKind> {
     if job.status() == Status::Queued {
         return Some(EventKind::DeQueued);
     }
+    if job.held && rng.bool() {
+        return Some(EventKind::Released);
+    }
     if job.held || job.retry_at_us.is_some() || rng.u8(..8) == 0 {
         return Some(EventKind::AttemptStarted);
     }

@@ -68,11 +68,12 @@ fn every_event() -> Vec<(&'static str, EventKind)> {
         ("attempt-started", EventKind::AttemptStarted),
         ("attempt-failed", EventKind::AttemptFailed { failure: failure(), retry_at_us: 9_000 }),
         ("held", EventKind::Held(failure())),
+        ("released", EventKind::Released),
     ]
 }
 
 /// Which events each status takes: Queued, De-queued, Validating, Processing, Completed.
-const TABLE: [(&str, &str); 15] = [
+const TABLE: [(&str, &str); 16] = [
     ("submitted", "-----"),
     ("de-queued", "Q----"),
     ("validation-started", "-D---"),
@@ -88,6 +89,7 @@ const TABLE: [(&str, &str); 15] = [
     ("attempt-started", "-DVP-"),
     ("attempt-failed", "-DVP-"),
     ("held", "-DVP-"),
+    ("released", "-----"),
 ];
 
 /// The same after a cancel was accepted, where it differs.
@@ -143,7 +145,7 @@ fn a_job_that_waits_for_its_next_attempt_does_not_move() {
 
 #[test]
 fn a_held_job_does_not_move_and_is_not_held_twice() {
-    let differs = [WAITING.as_slice(), &[("held", "-----")]].concat();
+    let differs = [WAITING.as_slice(), &[("held", "-----"), ("released", "-DVP-")]].concat();
     assert_table(|job| prepared(&job, EventKind::Held(failure())), &differs);
 }
 

@@ -11,7 +11,10 @@
 //! jobs run in groups, which share their commits.
 
 mod command;
+mod explain;
 mod group;
+mod operate;
+mod pauses;
 mod quota;
 mod records;
 mod recovery;
@@ -19,12 +22,18 @@ mod reports;
 mod runtime;
 mod scheduler;
 mod service;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 pub use crate::activity::ReportRow;
+pub use explain::{Explanation, Wait};
+pub use operate::{JobCounts, Overview};
+pub use pauses::{Pause, check_pauses};
+pub use quota::Use;
 pub use records::Records;
 pub use reports::ReportReader;
 pub use runtime::{Engine, Error, Parts};
+pub use scheduler::{LaneView, Place};
 pub use service::{Cancel, JobPage, ListQuery, Phase, Service, Submission, Submit, SubmitRequest};

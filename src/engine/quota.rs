@@ -28,11 +28,15 @@ struct State {
     places: HashMap<JobId, Place>,
 }
 
+/// What a client has on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Use {
-    uploads: u32,
-    places: u32,
-    bytes: u64,
+pub struct Use {
+    /// Uploads that run.
+    pub uploads: u32,
+    /// Jobs that have not ended, and uploads that become one.
+    pub places: u32,
+    /// Bytes of their payloads.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -83,6 +87,11 @@ impl Quotas {
     pub(super) fn seed(&self, job: &Job) {
         let spec = &job.spec;
         self.state().put(&spec.client, spec.id, true, spec.payload.length);
+    }
+
+    /// What that client has on its way.
+    pub(super) fn of(&self, client: &str) -> Use {
+        self.state().clients.get(client).copied().unwrap_or_default()
     }
 
     /// Counts further bytes of an upload, unless it was given up meanwhile.

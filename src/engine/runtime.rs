@@ -2,21 +2,25 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use super::{
+    operate::to_scheduler,
+    pauses::{self, Pauses},
     quota::Quotas,
     recovery::recover,
     reports::Checked,
     scheduler::{Class, Scheduler},
+    tally::Tally,
     worker::Worker,
 };
 use crate::{
     activity::Workspace,
+    clock,
     config::Config,
     failpoint::{Point, hit},
     intake::Spool,
@@ -38,6 +42,9 @@ pub enum Error {
     /// A file or directory.
     #[error("data directory: {0}")]
     Io(#[from] io::Error),
+    /// The file of pauses.
+    #[error(transparent)]
+    Pauses(#[from] pauses::Error),
 }
 
 /// The stores that the engine stands on.
@@ -61,7 +68,13 @@ pub struct Engine {
     pub(super) poison: Poison,
     pub(super) quotas: Arc<Quotas>,
     pub(super) reports_checked: Checked,
-    scheduler: Arc<Scheduler>,
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) pauses: Pauses,
+    pub(super) tally: Arc<Tally>,
+    pub(super) attempts_max: u32,
+    pub(super) data_dir: PathBuf,
+    /// In microseconds since the Unix epoch.
+    pub(super) start_time_us: i64,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -82,9 +95,13 @@ impl Engine {
             Arc::new(Scheduler::new(config.engine.express_bytes, config.engine.retry_max));
         let hub = Arc::new(Hub::default());
         let quotas = Arc::new(Quotas::default());
+        let tally = Arc::new(Tally::default());
+        let pauses = Pauses::open(&config.data.dir)?;
+        // Before any worker claims a job.
+        scheduler.pause(to_scheduler(&pauses.list()));
         // Who hears that a job has ended must find its place free.
         let observers: Vec<Arc<dyn journal::Observer>> =
-            vec![quotas.clone(), hub.clone(), scheduler.clone()];
+            vec![quotas.clone(), tally.clone(), hub.clone(), scheduler.clone()];
         let lookouts = {
             let (journal, records) = (Arc::clone(&stored), Arc::clone(&store));
             [
@@ -95,7 +112,10 @@ impl Engine {
         let handle = journal::start(Arc::clone(&stored), observers, poison.clone())?;
         recover(&*stored, &handle, &*store, &spool, &workspace, &scheduler, &hub)?;
         hit(Point::StartRecovered);
-        handle.unfinished().iter().for_each(|job| quotas.seed(job));
+        for job in handle.unfinished() {
+            quotas.seed(&job);
+            tally.seed(&job);
+        }
         let worker = Arc::new(Worker {
             scheduler: Arc::clone(&scheduler),
             journal: handle.clone(),
@@ -119,6 +139,11 @@ impl Engine {
             quotas,
             reports_checked: Checked::default(),
             scheduler,
+            pauses,
+            tally,
+            attempts_max: config.engine.max_attempts,
+            data_dir: config.data.dir.clone(),
+            start_time_us: clock::now_us(),
             workers,
         })
     }
@@ -147,6 +172,12 @@ impl Engine {
         let drained = self.is_drained();
         self.journal.close().await?;
         Ok(drained)
+    }
+
+    /// Workers that have work, and all.
+    pub(super) fn busy(&self) -> (usize, usize) {
+        let all = self.workers.len();
+        (all.saturating_sub(self.scheduler.idle(false)), all)
     }
 
     /// Jobs that wait or run.

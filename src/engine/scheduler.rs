@@ -4,7 +4,7 @@
 //! the caller that submitted it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -66,6 +66,53 @@ pub struct Turn {
     pub stop: Arc<Stop>,
 }
 
+/// Whose lanes give no turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paused {
+    /// All.
+    pub everything: bool,
+    /// Those of these tenants.
+    pub tenants: HashSet<Tenant>,
+}
+
+impl Paused {
+    fn covers(&self, tenant: &Tenant) -> bool {
+        self.everything || self.tenants.contains(tenant)
+    }
+}
+
+/// Where a job stands in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Jobs before it.
+    pub ahead: usize,
+    /// The job at the front; itself where it is the first.
+    pub first: JobId,
+    /// A worker has it.
+    pub running: bool,
+    /// The payload of the first job is above `engine.express_bytes`.
+    pub first_is_large: bool,
+}
+
+/// A lane, for who looks at it from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneView {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that a worker has.
+    pub running: usize,
+    /// The first job.
+    pub first: Option<JobId>,
+    /// The first job is held.
+    pub held: bool,
+    /// The first job waits for its next attempt.
+    pub retries: bool,
+    /// It gives no turn.
+    pub paused: bool,
+}
+
 /// All lanes.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -80,6 +127,9 @@ struct State {
     lanes: HashMap<Tenant, Lane>,
     /// Tenants whose lane may have a turn, in the order in which they are served.
     ready: VecDeque<Tenant>,
+    paused: Paused,
+    /// Workers that wait for work: for any, and for small jobs only.
+    idle: (usize, usize),
     draining: bool,
 }
 
@@ -91,6 +141,8 @@ struct Lane {
     running: Vec<(JobId, Arc<Stop>)>,
     not_before: Option<Instant>,
     held: bool,
+    /// A job of the running ones was released since they began.
+    released: bool,
 }
 
 #[derive(Debug)]
@@ -130,12 +182,14 @@ impl Scheduler {
     #[must_use]
     pub fn take(&self, class: Class) -> Option<Work> {
         let mut state = self.state();
+        *state.idle_of(class) += 1;
         loop {
             if state.draining {
                 return None;
             }
             let now = Instant::now();
             if let Some(work) = state.take(class, now) {
+                *state.idle_of(class) -= 1;
                 if !state.ready.is_empty() {
                     self.changed.notify_one();
                 }
@@ -159,6 +213,22 @@ impl Scheduler {
         self.changed.notify_all();
     }
 
+    /// From now on the lanes of these give no turn, and all others do. What runs goes on.
+    pub fn pause(&self, paused: Paused) {
+        self.state().paused = paused;
+        self.changed.notify_all();
+    }
+
+    /// Running jobs of paused lanes stop at their next batch.
+    pub fn interrupt(&self) {
+        let state = self.state();
+        for (_, lane) in state.lanes.iter().filter(|(tenant, _)| state.paused.covers(tenant)) {
+            for (_, stop) in &lane.running {
+                stop.request(StopReason::Pause);
+            }
+        }
+    }
+
     /// No further turns; running jobs stop at their next batch.
     pub fn drain(&self) {
         let mut state = self.state();
@@ -175,6 +245,47 @@ impl Scheduler {
     #[must_use]
     pub fn unfinished(&self) -> usize {
         self.state().lanes.values().map(|lane| lane.jobs.len()).sum()
+    }
+
+    /// Workers that wait for work and may take a job of that size.
+    #[must_use]
+    pub fn idle(&self, is_large: bool) -> usize {
+        let (any, small) = self.state().idle;
+        if is_large { any } else { any + small }
+    }
+
+    /// Where the job stands in the lane of that tenant; `None` where it is not there.
+    #[must_use]
+    pub fn place(&self, tenant: &Tenant, job: JobId) -> Option<Place> {
+        let state = self.state();
+        let lane = state.lanes.get(tenant)?;
+        let ahead = lane.jobs.iter().position(|waiting| waiting.id == job)?;
+        let first = lane.jobs.front()?;
+        let running = lane.running.iter().any(|(id, _)| *id == job);
+        Some(Place { ahead, first: first.id, running, first_is_large: first.is_large })
+    }
+
+    /// All lanes, those with the most jobs first.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneView> {
+        let state = self.state();
+        let now = Instant::now();
+        let view = |(tenant, lane): (&Tenant, &Lane)| LaneView {
+            tenant: tenant.clone(),
+            waiting: lane.jobs.len() - lane.running.len().min(lane.jobs.len()),
+            running: lane.running.len(),
+            first: lane.jobs.front().map(|first| first.id),
+            held: lane.held,
+            retries: lane.not_before.is_some_and(|due| due > now),
+            paused: state.paused.covers(tenant),
+        };
+        let mut lanes: Vec<_> = state.lanes.iter().map(view).collect();
+        drop(state);
+        lanes.sort_by(|a, b| {
+            let jobs = |lane: &LaneView| lane.waiting + lane.running;
+            jobs(b).cmp(&jobs(a)).then_with(|| a.tenant.cmp(&b.tenant))
+        });
+        lanes
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,6 +310,10 @@ impl Observer for Scheduler {
                         state.cancel(job);
                         all = true;
                     }
+                    EventKind::Released => {
+                        state.release(job);
+                        all = true;
+                    }
                     EventKind::Completed(_) => all |= state.leave(job),
                     _ => {}
                 }
@@ -213,6 +328,13 @@ impl Observer for Scheduler {
 }
 
 impl State {
+    fn idle_of(&mut self, class: Class) -> &mut usize {
+        match class {
+            Class::Any => &mut self.idle.0,
+            Class::Small => &mut self.idle.1,
+        }
+    }
+
     fn enqueue(&mut self, job: &Job) {
         let lane = self.lanes.entry(job.spec.tenant.clone()).or_default();
         let payload = &job.spec.payload;
@@ -233,6 +355,17 @@ impl State {
                 lane.not_before = None;
             }
             None => {}
+        }
+        self.offer(&job.spec.tenant);
+    }
+
+    /// A held job may have a turn again. One that a worker still has is not told to the lane as held yet.
+    fn release(&mut self, job: &Job) {
+        let Some(lane) = self.lanes.get_mut(&job.spec.tenant) else { return };
+        if lane.running.iter().any(|(id, _)| *id == job.spec.id) {
+            lane.released = true;
+        } else if lane.is_first(job.spec.id) {
+            lane.held = false;
         }
         self.offer(&job.spec.tenant);
     }
@@ -259,7 +392,7 @@ impl State {
             Done::Retry { at_us } if !cancelled => {
                 lane.not_before = instant_of(at_us, self.wait_max);
             }
-            Done::Held if !cancelled => lane.held = true,
+            Done::Held if !cancelled && !lane.released => lane.held = true,
             Done::Retry { .. } | Done::Held | Done::Interrupted => {}
         }
         if let Some(left) = lane.jobs.iter_mut().find(|waiting| waiting.id == turn.job) {
@@ -281,7 +414,8 @@ impl State {
 
     fn take(&mut self, class: Class, now: Instant) -> Option<Work> {
         let at = self.ready.iter().position(|tenant| {
-            self.lanes.get(tenant).is_some_and(|lane| lane.may_run(class, now))
+            let lane = self.lanes.get(tenant).filter(|_| !self.paused.covers(tenant));
+            lane.is_some_and(|lane| lane.may_run(class, now))
         })?;
         let tenant = self.ready.get(at)?.clone();
         let lane = self.lanes.get_mut(&tenant)?;
@@ -300,7 +434,11 @@ impl State {
             && let Some(tenant) = self.ready.pop_front()
         {
             match self.lanes.get_mut(&tenant) {
-                Some(lane) if lane.may_run(Class::Any, now) && lane.first_groups() => {
+                Some(lane)
+                    if !self.paused.covers(&tenant)
+                        && lane.may_run(Class::Any, now)
+                        && lane.first_groups() =>
+                {
                     let most = GROUP_LANE_JOBS_MAX.min(GROUP_JOBS_MAX - turns.len());
                     let small = lane.jobs.iter().take(most).take_while(|job| job.groups).count();
                     turns.append(&mut lane.begin(&tenant, small));
@@ -335,6 +473,7 @@ impl Lane {
     /// Turns for so many jobs from the front.
     fn begin(&mut self, tenant: &Tenant, jobs: usize) -> Vec<Turn> {
         self.not_before = None;
+        self.released = false;
         let begin = |job: &Waiting| Turn {
             job: job.id,
             tenant: tenant.clone(),

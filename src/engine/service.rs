@@ -341,7 +341,7 @@ impl Service {
         Ok(Records::new(Arc::clone(&self.ready()?.store)))
     }
 
-    fn ready(&self) -> Result<&Engine, Error> {
+    pub(super) fn ready(&self) -> Result<&Engine, Error> {
         let engine = self.shared.engine.get();
         engine.ok_or_else(|| Error::new(Code::Starting, "the daemon is starting"))
     }
@@ -533,7 +533,7 @@ fn rules(config: &config::Validation, received_us: i64) -> Rules {
     }
 }
 
-fn internal(error: journal::Error) -> Error {
+pub(super) fn internal(error: journal::Error) -> Error {
     match error {
         journal::Error::Poisoned => Error::new(Code::Internal, "the daemon is stopping"),
         other => Error::internal(other),

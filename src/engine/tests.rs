@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod grouping;
+mod operating;
 mod parts;
 mod restarting;
 mod running;

@@ -27,6 +27,7 @@ pub use digest::digest;
 pub use encoding::{Encoding, decode};
 pub use lines::{Line, Lines};
 pub use reader::{Stored, TextLimits, probe};
+pub use room::Disk;
 pub use spool::{Spool, payload_path};
 pub use upload::{Expected, Received, Upload, aborted};
 pub use writer::Meter;

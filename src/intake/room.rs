@@ -17,6 +17,23 @@ use crate::{
     limits::DISK_LOOK_INTERVAL,
 };
 
+/// Room on the disk of the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Bytes that are free.
+    pub free_bytes: u64,
+    /// Bytes of them that are kept for running jobs: `data.reserve_bytes`.
+    pub reserve_bytes: u64,
+}
+
+impl Disk {
+    /// Whether no upload is taken.
+    #[must_use]
+    pub fn is_below_reserve(self) -> bool {
+        self.free_bytes < self.reserve_bytes
+    }
+}
+
 /// How much room there is, as it was looked at last.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -32,6 +49,15 @@ impl Room {
         let dir = File::open(dir)?;
         let room = Arc::new(Self { dir, reserve_bytes, free_bytes: AtomicU64::new(0) });
         room.look()?;
+        let disk = room.disk();
+        if disk.is_below_reserve() {
+            let Disk { free_bytes, reserve_bytes } = disk;
+            tracing::warn!(
+                free_bytes,
+                reserve_bytes,
+                "the disk has less room than data.reserve_bytes: no upload is taken"
+            );
+        }
         let watched = Arc::downgrade(&room);
         thread::Builder::new().name("disk-room".to_owned()).spawn(move || {
             while let Some(room) = watched.upgrade() {
@@ -53,6 +79,12 @@ impl Room {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("cvrsd_disk_free_bytes").set(free_bytes as f64);
         Ok(())
+    }
+
+    /// As it was looked at last.
+    pub(super) fn disk(&self) -> Disk {
+        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
+        Disk { free_bytes, reserve_bytes: self.reserve_bytes }
     }
 
     /// Whether so many more bytes leave the reserve alone.

@@ -54,6 +54,11 @@ impl Slots {
         slot.map_err(Error::internal)
     }
 
+    /// How many places are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.most.saturating_sub(self.free.available_permits())
+    }
+
     /// Whether nobody has a place.
     pub(super) fn are_free(&self) -> bool {
         self.free.available_permits() == self.most

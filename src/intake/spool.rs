@@ -15,7 +15,7 @@ use std::{
 use super::{
     Encoding, Upload,
     draft::sync_directory,
-    room::Room,
+    room::{Disk, Room},
     slots::Slots,
     writer::{self, Body, Meter, Order},
 };
@@ -115,6 +115,18 @@ impl Spool {
         let idle_timeout = config.idle_timeout;
         let order = Order { path, room, media, encoding, config, meter, keep_max };
         Ok(Upload::new(self.clone(), slot, Body::new(order), idle_timeout))
+    }
+
+    /// Room on the disk, as it was looked at last.
+    #[must_use]
+    pub fn disk(&self) -> Disk {
+        self.shared.room.disk()
+    }
+
+    /// Uploads that have begun.
+    #[must_use]
+    pub fn uploads(&self) -> usize {
+        self.shared.begun.taken()
     }
 
     /// Whether no upload is on its way.

@@ -41,6 +41,12 @@ impl Hub {
         self.drain.cancel();
     }
 
+    /// Watches of live jobs.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        self.feeds().values().map(|feed| feed.latest.receiver_count()).sum()
+    }
+
     pub(super) fn draining(&self) -> CancellationToken {
         self.drain.clone()
     }

@@ -6,12 +6,14 @@ mod checkpoint;
 mod claim;
 mod complete;
 mod postpone;
+mod release;
 
 pub use cancel::Cancel;
 pub use checkpoint::Checkpoint;
 pub use claim::Claim;
 pub use complete::{Complete, Process};
 pub use postpone::{Backoff, Postpone};
+pub use release::Release;
 
 #[cfg(test)]
 mod tests;

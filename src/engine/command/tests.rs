@@ -115,6 +115,28 @@ fn a_cancel_ends_what_is_queued_and_is_accepted_once() {
 }
 
 #[test]
+fn a_release_is_for_a_job_that_is_held_and_begins_a_whole_new_round_of_attempts() {
+    for (name, kinds) in outcomes(|| Release) {
+        let held = ["held", "cancelled when held", "cancelled and held again"].contains(&name);
+        assert_eq!(kinds.len(), usize::from(held), "{name}");
+    }
+    let mut job = fold(
+        first(submitted(1)).0,
+        [EventKind::DeQueued, EventKind::ValidationStarted, EventKind::AttemptStarted],
+    );
+    job = fold(job.clone(), [EventKind::AttemptStarted, EventKind::Held(failure())]);
+    assert!(claim().apply(&job).is_empty());
+    job = fold(job.clone(), Release.apply(&job));
+    assert_eq!((job.held, job.attempt, job.failure.clone()), (false, 0, Some(failure())));
+    for _ in 0..ATTEMPTS_MAX {
+        let kinds = claim().apply(&job);
+        assert_eq!(kinds, [EventKind::AttemptStarted]);
+        job = fold(job, kinds);
+    }
+    assert!(matches!(claim().apply(&job)[..], [EventKind::Held(_)]));
+}
+
+#[test]
 fn an_attempt_that_failed_is_followed_by_another_until_they_are_used_up() {
     for (name, job) in jobs() {
         // Only an attempt that has begun can fail.

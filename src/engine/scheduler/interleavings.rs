@@ -6,7 +6,7 @@ use shuttle::thread;
 
 use super::*;
 use crate::{
-    domain::testing::{event, first as first_of, submitted},
+    domain::testing::{event, failure, first as first_of, fold, submitted},
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         schedules::walk,
@@ -162,5 +162,81 @@ fn a_drain_reaches_every_worker_wherever_it_is() {
         drained.store(true, Ordering::SeqCst);
         committer.join().unwrap();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
+}
+
+#[test]
+fn pauses_at_any_moment_lose_no_job_and_no_wake_up() {
+    walk(|| {
+        let scheduler = Arc::new(Scheduler::new(SMALL, Duration::from_hours(1)));
+        let submits = submits();
+        let left = Arc::new(AtomicUsize::new(submits.len()));
+        let workers = CLASSES.map(|class| {
+            let (scheduler, left) = (scheduler.clone(), left.clone());
+            thread::spawn(move || {
+                while let Some(work) = scheduler.take(class) {
+                    let turns = turns_of(work);
+                    // One that is told to stop is taken again later.
+                    let done = |turn: &Turn| match turn.stop.reason() {
+                        Some(StopReason::Pause) => Done::Interrupted,
+                        _ => Done::Ended,
+                    };
+                    let done: Vec<_> = turns.iter().map(done).collect();
+                    let ended = done.iter().filter(|done| **done == Done::Ended).count();
+                    scheduler.all_done(turns.iter().zip(done));
+                    if ended > 0 && left.fetch_sub(ended, Ordering::SeqCst) == ended {
+                        scheduler.drain();
+                    }
+                }
+            })
+        });
+        let operator = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || {
+                let one = HashSet::from([Tenant::new("a").unwrap()]);
+                for (everything, tenants) in [(false, one), (true, HashSet::new())] {
+                    scheduler.pause(Paused { everything, tenants });
+                    scheduler.interrupt();
+                }
+                scheduler.pause(Paused::default());
+            })
+        };
+        for committed in &submits {
+            scheduler.committed(std::slice::from_ref(committed));
+        }
+        operator.join().unwrap();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert_eq!(scheduler.unfinished(), 0);
+    });
+}
+
+#[test]
+fn a_release_reaches_a_job_that_is_held_at_the_same_moment() {
+    walk(|| {
+        let scheduler = Arc::new(Scheduler::new(SMALL, Duration::from_hours(1)));
+        let submit = submit("a", SMALL + 1, false);
+        scheduler.committed(std::slice::from_ref(&submit));
+        // As the journal has it, which holds the job before the scheduler hears of it.
+        let held = Arc::new(AtomicBool::new(false));
+        let worker = {
+            let (scheduler, held) = (scheduler.clone(), held.clone());
+            thread::spawn(move || {
+                let turns = turns_of(scheduler.take(Class::Any).unwrap());
+                held.store(true, Ordering::SeqCst);
+                scheduler.done(&turns[0], Done::Held);
+                let turns = turns_of(scheduler.take(Class::Any).unwrap());
+                scheduler.done(&turns[0], Done::Ended);
+            })
+        };
+        while !held.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        let kinds = [EventKind::DeQueued, EventKind::ValidationStarted, EventKind::Held(failure())];
+        let job = fold((*submit.job).clone(), kinds);
+        let released = event(&job, EventKind::Released);
+        let job = Arc::new(job.next(&released).unwrap());
+        scheduler.committed(&[Committed { job, events: vec![released] }]);
+        worker.join().unwrap();
+        assert_eq!(scheduler.unfinished(), 0);
     });
 }

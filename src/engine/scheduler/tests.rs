@@ -1,5 +1,7 @@
 //! Turns: order, fairness, waits, cancels, drain.
 
+mod pauses;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::atomic::{AtomicUsize, Ordering},

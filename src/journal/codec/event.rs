@@ -45,6 +45,7 @@ pub(super) fn to_proto(event: &Event) -> storage::Event {
         EventKind::Held(failure) => {
             Kind::Held(storage::Held { failure: Some(failure_to_proto(failure)) })
         }
+        EventKind::Released => Kind::Released(storage::Released {}),
     };
     storage::Event { seq: event.seq, time_us: event.time_us, kind: Some(kind) }
 }
@@ -69,6 +70,7 @@ pub(super) fn from_proto(id: JobId, message: storage::Event) -> Result<Event, Fa
             retry_at_us: m.retry_at_us,
         },
         Kind::Held(m) => EventKind::Held(some_failure(m.failure)?),
+        Kind::Released(_) => EventKind::Released,
     };
     Ok(Event { seq: message.seq, time_us: message.time_us, kind })
 }

@@ -153,6 +153,7 @@ fn kind(id: JobId) -> impl Strategy<Value = EventKind> {
         (failure(), any::<i64>())
             .prop_map(|(failure, retry_at_us)| EventKind::AttemptFailed { failure, retry_at_us }),
         failure().prop_map(EventKind::Held),
+        Just(EventKind::Released),
     ]
 }
 
