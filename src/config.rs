@@ -4,10 +4,12 @@
 
 mod auth;
 mod check;
+mod effective;
 mod load;
 
 pub use auth::{Auth, AuthMode, Client, Quota};
-pub use load::{Error, load};
+pub use effective::{Effective, Origins};
+pub use load::{Error, load, load_with_origins};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 

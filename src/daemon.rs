@@ -25,7 +25,7 @@ pub(crate) use self::{found::Found, listen::lock};
 use crate::{
     admin,
     auth::{self, Authenticator},
-    config::Config,
+    config::{Config, Effective, Origins},
     engine::{self, Engine, Parts, Service},
     exit::Exit,
     failpoint::{Point, hit},
@@ -58,15 +58,16 @@ impl Ended {
     }
 }
 
-/// Runs the daemon until a signal or a failure ends it. `file` is read again on `SIGHUP`.
+/// Runs the daemon until a signal, an operator or a failure ends it. `file` is read again on `SIGHUP`.
 ///
 /// # Errors
 /// When it could not start, or a store failed.
-pub async fn run(config: &Config, file: Option<&Path>) -> Result<(), Ended> {
+pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> Result<(), Ended> {
+    let config = &config;
     let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
     let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
-    let mut signals = Signals::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
+    let mut asks = Asks::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
     // Records are nobody else's to read, whatever the directory above allows.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data.dir.clone();
@@ -76,12 +77,19 @@ pub async fn run(config: &Config, file: Option<&Path>) -> Result<(), Ended> {
     // A daemon that was killed left its addresses behind.
     withdraw(&config.data.dir);
     let authenticator = authenticator(config).await?;
-    let reload = Reload::new(file, authenticator.clone(), level);
+    let effective = Arc::new(Effective::new(config.clone(), origins));
+    let reload = Reload::new(file, authenticator.clone(), level.clone(), effective.clone());
     let (listeners, addresses) = Listeners::bind(config).await?;
     let poison = Poison::default();
     let service = Service::new(config);
     let shutdown = CancellationToken::new();
-    let mut faces = listeners.serve(config, &service, &authenticator, &metrics, &poison, &shutdown);
+    let operator = admin::Operator { effective, level, drain: asks.drain.clone() };
+    let probes = {
+        let metrics = metrics.clone();
+        admin::Probes { metrics: Arc::new(move || metrics.render()), poison: poison.clone() }
+    };
+    let mut faces = listeners.serve(config, &service, &authenticator, probes, operator, &shutdown);
+
     let started = {
         let (config, service, poison) = (config.clone(), service.clone(), poison.clone());
         tokio::task::spawn_blocking(move || start(&config, &poison).map(|e| service.install(e)))
@@ -93,12 +101,12 @@ pub async fn run(config: &Config, file: Option<&Path>) -> Result<(), Ended> {
                 addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
                 tracing::info!(data_dir = %config.data.dir.display(), "serving");
                 notify::tell(NotifyState::Ready);
-                until_ended(&mut signals, &mut faces, &poison, &metrics, &reload).await
+                until_ended(&mut asks, &mut faces, &poison, &metrics, &reload).await
             }
             Ok(Err(ended)) => Err(ended),
             Err(panicked) => Err(Ended::new(Exit::Stopped, panicked)),
         },
-        ended = until_ended(&mut signals, &mut faces, &poison, &metrics, &reload) => ended,
+        ended = until_ended(&mut asks, &mut faces, &poison, &metrics, &reload) => ended,
     };
     if ended.is_ok() {
         drain(config, &service, &shutdown, &mut faces).await;
@@ -145,9 +153,9 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))
 }
 
-/// Waits for a signal to drain (`Ok`) or for whatever ends the daemon otherwise.
+/// Waits until somebody asks for a drain (`Ok`) or for whatever ends the daemon otherwise.
 async fn until_ended(
-    signals: &mut Signals,
+    asks: &mut Asks,
     faces: &mut JoinSet<Result<(), String>>,
     poison: &Poison,
     metrics: &Metrics,
@@ -157,9 +165,9 @@ async fn until_ended(
     let mut pulse = notify::pulse().map(every);
     loop {
         tokio::select! {
-            signal = signals.next() => match signal {
-                Asked::Drain(name) => {
-                    tracing::info!(signal = name, "draining");
+            asked = asks.next() => match asked {
+                Asked::Drain(by) => {
+                    tracing::info!(by, "draining");
                     return Ok(());
                 }
                 Asked::Reload => reload.run().await,
@@ -222,21 +230,23 @@ async fn drain(
     }
 }
 
-/// What a signal asks for.
+/// What a signal or an operator asks for.
 enum Asked {
     Drain(&'static str),
     Reload,
 }
 
-struct Signals {
+struct Asks {
+    drain: CancellationToken,
     term: Signal,
     int: Signal,
     hangup: Signal,
 }
 
-impl Signals {
+impl Asks {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
+            drain: CancellationToken::new(),
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -247,6 +257,7 @@ impl Signals {
         tokio::select! {
             _ = self.term.recv() => Asked::Drain("SIGTERM"),
             _ = self.int.recv() => Asked::Drain("SIGINT"),
+            () = self.drain.cancelled() => Asked::Drain("admin"),
             _ = self.hangup.recv() => Asked::Reload,
         }
     }

@@ -4,10 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 use cvrsd::{
-    cli::{
-        self, Cli, Command, Failure, cancel, check_config, clients, demo, errors, generate, get,
-        list, package_files, records, selftest, serve, submit, verify, watch,
-    },
+    cli::{self, Cli, Command, Failure},
     exit::Exit,
 };
 use tikv_jemallocator::Jemalloc;
@@ -39,21 +36,22 @@ fn run(command: Command) -> Result<(), Failure> {
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(args).await,
-        Command::Demo(args) => demo::run(args).await,
-        Command::Submit(args) => submit::run(args).await,
-        Command::Watch(args) => watch::run(args).await,
-        Command::Get(args) => get::run(args).await,
-        Command::List(args) => list::run(args).await,
-        Command::Cancel(args) => cancel::run(args).await,
-        Command::Errors(args) => errors::run(args).await,
-        Command::Generate(args) => generate::run(args).await,
-        Command::Records(args) => records::run(args).await,
-        Command::Client(args) => clients::run(args),
-        Command::Selftest(args) => selftest::run(args).await,
-        Command::CheckConfig(args) => check_config::run(&args),
-        Command::Verify(args) => verify::run(args).await,
-        Command::PackageFiles(args) => package_files::run(&args),
+        Command::Serve(args) => cli::serve::run(args).await,
+        Command::Demo(args) => cli::demo::run(args).await,
+        Command::Submit(args) => cli::submit::run(args).await,
+        Command::Watch(args) => cli::watch::run(args).await,
+        Command::Get(args) => cli::get::run(args).await,
+        Command::List(args) => cli::list::run(args).await,
+        Command::Cancel(args) => cli::cancel::run(args).await,
+        Command::Errors(args) => cli::errors::run(args).await,
+        Command::Generate(args) => cli::generate::run(args).await,
+        Command::Records(args) => cli::records::run(args).await,
+        Command::Admin(args) => cli::admin::run(args).await,
+        Command::Client(args) => cli::clients::run(args),
+        Command::Selftest(args) => cli::selftest::run(args).await,
+        Command::CheckConfig(args) => cli::check_config::run(&args),
+        Command::Verify(args) => cli::verify::run(args).await,
+        Command::PackageFiles(args) => cli::package_files::run(&args),
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Generated types stop here; [`status`] turns a refusal into a `tonic::Status`.
 
+mod acts;
+mod message;
 mod probes;
 mod records;
 mod server;
 mod status;
 
+pub use acts::Operator;
 pub use probes::Probes;
 pub use server::serve;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use axum::{
     extract,
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::IntoResponse,
 };
 
@@ -44,9 +44,33 @@ pub(super) async fn live(extract::State(state): extract::State<State>) -> impl I
     live_answer(state.probes.poison.is_tripped())
 }
 
-/// 200 only while jobs are taken.
-pub(super) async fn ready(extract::State(state): extract::State<State>) -> impl IntoResponse {
-    ready_answer(state.service.phase(), state.probes.poison.is_tripped())
+/// 200 only while jobs are taken. `?verbose` lists what holds, by names alone.
+pub(super) async fn ready(
+    extract::State(state): extract::State<State>,
+    uri: Uri,
+) -> impl IntoResponse {
+    let Probes { poison, .. } = &state.probes;
+    let (phase, poisoned) = (state.service.phase(), poison.is_tripped());
+    let plain = ready_answer(phase, poisoned);
+    if uri.query().is_none_or(|query| query != "verbose") {
+        return (plain.0, plain.1.to_owned());
+    }
+    let reasons = [
+        ("starting", phase == Phase::Starting),
+        ("draining", phase == Phase::Draining),
+        ("storage-failed", poisoned),
+        // These two change nothing of what is answered: uploads get their own refusal, or are queued.
+        ("disk-reserve", state.service.is_below_reserve()),
+        ("paused", state.service.is_paused()),
+    ];
+    (plain.0, verbose(plain.0, &reasons))
+}
+
+/// A first line that says whether it is ready, then a line for each reason that holds.
+fn verbose(status: StatusCode, reasons: &[(&str, bool)]) -> String {
+    let first = if status == StatusCode::OK { "ready" } else { "not ready" };
+    let lines = reasons.iter().filter(|(_, holds)| *holds).map(|(name, _)| format!("{name}\n"));
+    std::iter::once(format!("{first}\n")).chain(lines).collect()
 }
 
 fn live_answer(poisoned: bool) -> (StatusCode, &'static str) {
@@ -77,6 +101,14 @@ mod tests {
             let expected = if phase == Phase::Serving { 200 } else { 503 };
             assert_eq!(ready_answer(phase, false).0.as_u16(), expected);
         }
+    }
+
+    #[test]
+    fn a_verbose_answer_names_what_holds_and_nothing_else() {
+        let reasons = [("starting", false), ("disk-reserve", true), ("paused", true)];
+        assert_eq!(verbose(StatusCode::OK, &reasons), "ready\ndisk-reserve\npaused\n");
+        let drained = [("draining", true)];
+        assert_eq!(verbose(StatusCode::SERVICE_UNAVAILABLE, &drained), "not ready\ndraining\n");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cvrsd.admin.v1.AdminService`: reading live records back.
+//! `cvrsd.admin.v1.AdminService`: reading live records back. What an operator does is in [`Acts`].
 //!
 //! A caller reads the records of its own tenant in its own storages. Whatever else it names is
 //! refused in the words for what never was, before its scopes are looked at.
@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::status::status;
+use super::{acts::Acts, status::status};
 use crate::{
     auth::{Authenticator, Principal},
     domain::{Storage, Tenant},
@@ -42,11 +42,12 @@ fn asked<T>(request: Request<T>) -> Result<(Principal, T), Status> {
 #[derive(Clone, Debug)]
 pub(super) struct Admin {
     service: Service,
+    acts: Acts,
 }
 
 impl Admin {
-    pub(super) fn new(service: Service) -> Self {
-        Self { service }
+    pub(super) fn new(service: Service, acts: Acts) -> Self {
+        Self { service, acts }
     }
 }
 
@@ -111,6 +112,86 @@ impl AdminService for Admin {
             Ok(proto::ExportRecordsResponse { lines })
         });
         Ok(Response::new(Box::pin(pieces)))
+    }
+
+    async fn pause(
+        &self,
+        request: Request<proto::PauseRequest>,
+    ) -> Result<Response<proto::PauseResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.pause(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn resume(
+        &self,
+        request: Request<proto::ResumeRequest>,
+    ) -> Result<Response<proto::ResumeResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.resume(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_pauses(
+        &self,
+        request: Request<proto::ListPausesRequest>,
+    ) -> Result<Response<proto::ListPausesResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.list_pauses(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn release_job(
+        &self,
+        request: Request<proto::ReleaseJobRequest>,
+    ) -> Result<Response<proto::ReleaseJobResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.release_job(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn drain(
+        &self,
+        request: Request<proto::DrainRequest>,
+    ) -> Result<Response<proto::DrainResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.drain(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn explain_job(
+        &self,
+        request: Request<proto::ExplainJobRequest>,
+    ) -> Result<Response<proto::ExplainJobResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.explain_job(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_config(
+        &self,
+        request: Request<proto::GetConfigRequest>,
+    ) -> Result<Response<proto::GetConfigResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.get_config(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_log_level(
+        &self,
+        request: Request<proto::GetLogLevelRequest>,
+    ) -> Result<Response<proto::GetLogLevelResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.get_log_level(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn set_log_level(
+        &self,
+        request: Request<proto::SetLogLevelRequest>,
+    ) -> Result<Response<proto::SetLogLevelResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.set_log_level(&caller, request).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_overview(
+        &self,
+        request: Request<proto::GetOverviewRequest>,
+    ) -> Result<Response<proto::GetOverviewResponse>, Status> {
+        let (caller, request) = asked(request)?;
+        self.acts.get_overview(&caller, request).await.map(Response::new).map_err(status)
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::{
 };
 
 use super::{
+    acts::{Acts, Operator},
     probes::{self, Probes, State},
     records::{Admin, let_in},
 };
@@ -29,13 +30,20 @@ pub async fn serve(
     service: Service,
     authenticator: Authenticator,
     probes: Probes,
+    operator: Operator,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    listener::serve(listener, router(service, authenticator, probes), shutdown).await
+    listener::serve(listener, router(service, authenticator, probes, operator), shutdown).await
 }
 
-fn router(service: Service, authenticator: Authenticator, probes: Probes) -> Router {
-    let admin = AdminServiceServer::new(Admin::new(service.clone()));
+fn router(
+    service: Service,
+    authenticator: Authenticator,
+    probes: Probes,
+    operator: Operator,
+) -> Router {
+    let acts = Acts::new(service.clone(), operator);
+    let admin = AdminServiceServer::new(Admin::new(service.clone(), acts));
     let admin = InterceptedService::new(admin, move |mut request: Request<()>| {
         let caller = let_in(&authenticator, request.metadata())?;
         request.extensions_mut().insert(caller);

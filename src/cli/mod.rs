@@ -1,5 +1,6 @@
 //! The command line. Every command that asks a daemon is a client of its gRPC services.
 
+pub mod admin;
 pub mod cancel;
 pub mod check_config;
 mod checked;
@@ -59,6 +60,8 @@ pub enum Command {
     Generate(generate::Args),
     /// Read live records back through the admin listener
     Records(records::Args),
+    /// Operate a running daemon: pause, drain, explain a job, and more
+    Admin(admin::Args),
     /// Make a client for the configuration: its secret and its block
     Client(clients::Args),
     /// Try a disk: its syncs, and a daemon of its own that is killed again and again

@@ -18,8 +18,8 @@ pub struct Args {
 /// # Errors
 /// When the configuration is not usable, or the daemon did not end well.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let config = config::load(args.config.as_deref())
+    let loaded = config::load_with_origins(args.config.as_deref())
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     let file = args.config.as_deref();
-    daemon::run(&config, file).await.map_err(|ended| Failure::new(ended.exit, ended.reason))
+    daemon::run(loaded, file).await.map_err(|ended| Failure::new(ended.exit, ended.reason))
 }

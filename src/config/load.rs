@@ -8,7 +8,7 @@ use std::{collections::HashMap, path::Path};
 use config::{Environment, File, FileFormat, Source};
 use serde_json::{Map, Value};
 
-use super::{Config, check};
+use super::{Config, Origins, check};
 
 /// What starts the name of an environment variable that sets a key.
 const ENV_PREFIX: &str = "CVRSD";
@@ -27,14 +27,23 @@ pub struct Error(pub String);
 /// # Errors
 /// When the file cannot be read, a key is unknown or a value does not fit.
 pub fn load(file: Option<&Path>) -> Result<Config, Error> {
-    load_from(file, None)
+    load_with_origins(file).map(|(config, _)| config)
 }
 
-/// [`load`] with these variables in place of the process's own.
-pub(super) fn load_from(
+/// [`load`], and where each key that is set was set.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_origins(file: Option<&Path>) -> Result<(Config, Origins), Error> {
+    read(file, None)
+}
+
+/// [`load_with_origins`] with these variables in place of the process's own.
+pub(super) fn read(
     file: Option<&Path>,
     variables: Option<HashMap<String, String>>,
-) -> Result<Config, Error> {
+) -> Result<(Config, Origins), Error> {
+    let mut origins = Origins::new();
     let mut tree = defaults()?;
     let known = keys_of(&tree);
     let mut given = Vec::new();
@@ -43,11 +52,12 @@ pub(super) fn load_from(
     }
     given.extend(from_environment(variables)?);
     for entry in given {
+        origins.insert(entry.key.clone(), entry.origin.clone());
         entry.put(&mut tree, &known)?;
     }
     let config: Config = serde_json::from_value(tree).map_err(|e| Error(e.to_string()))?;
     check::check(&config)?;
-    Ok(config)
+    Ok((config, origins))
 }
 
 /// The defaults as a tree of sections and keys.

@@ -5,7 +5,6 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     path::Path,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Authenticator, Config, Ended, Exit, Metrics, Poison, Service, admin, grpc, rest};
+use super::{Authenticator, Config, Ended, Exit, Service, admin, grpc, rest};
 use crate::{
     limits::OPEN_LOCK_WAIT,
     listener::{Listener, connections_max},
@@ -84,8 +83,8 @@ impl Listeners {
         config: &Config,
         service: &Service,
         authenticator: &Authenticator,
-        metrics: &Metrics,
-        poison: &Poison,
+        probes: admin::Probes,
+        operator: admin::Operator,
         shutdown: &CancellationToken,
     ) -> JoinSet<Result<(), String>> {
         let mut faces = JoinSet::new();
@@ -100,11 +99,8 @@ impl Listeners {
             rest::serve(self.rest, s, a, &settings, t).await.map_err(|e| format!("rest: {e}"))
         });
         let (s, a, t) = (service.clone(), authenticator.clone(), shutdown.clone());
-        let metrics = metrics.clone();
-        let render = Arc::new(move || metrics.render());
-        let probes = admin::Probes { metrics: render, poison: poison.clone() };
         faces.spawn(async move {
-            let served = admin::serve(self.admin, s, a, probes, t).await;
+            let served = admin::serve(self.admin, s, a, probes, operator, t).await;
             served.map_err(|e| format!("admin: {e}"))
         });
         faces

@@ -3,29 +3,41 @@
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use crate::{auth::Authenticator, config, telemetry::Level};
+use crate::{
+    auth::Authenticator,
+    config::{self, Config, Effective, Origins},
+    telemetry::Level,
+};
 
 /// What can change while the daemon runs, and where it is read from.
 pub(super) struct Reload {
     file: Option<PathBuf>,
     authenticator: Authenticator,
     level: Level,
+    effective: Arc<Effective>,
 }
 
 impl Reload {
-    pub(super) fn new(file: Option<&Path>, authenticator: Authenticator, level: Level) -> Self {
-        Self { file: file.map(Path::to_owned), authenticator, level }
+    pub(super) fn new(
+        file: Option<&Path>,
+        authenticator: Authenticator,
+        level: Level,
+        effective: Arc<Effective>,
+    ) -> Self {
+        Self { file: file.map(Path::to_owned), authenticator, level, effective }
     }
 
     /// Reads the configuration and takes over clients, then the log level. The log says what was
     /// taken over: nothing of a configuration that is not usable.
     pub(super) async fn run(&self) {
         let file = self.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref())).await;
+        let loaded =
+            tokio::task::spawn_blocking(move || config::load_with_origins(file.as_deref())).await;
         let result = match loaded {
-            Ok(Ok(config)) => self.take_over(&config),
+            Ok(Ok((config, origins))) => self.take_over(&config, &origins),
             Ok(Err(error)) => Err(Failure::nothing(error)),
             Err(panicked) => Err(Failure::nothing(panicked)),
         };
@@ -35,9 +47,11 @@ impl Reload {
         }
     }
 
-    fn take_over(&self, config: &config::Config) -> Result<(), Failure> {
+    fn take_over(&self, config: &Config, origins: &Origins) -> Result<(), Failure> {
         self.authenticator.reload(&config.auth).map_err(Failure::nothing)?;
-        self.level.set(&config.log.level).map_err(Failure::clients_only)
+        self.effective.take_clients(config, origins);
+        let set = |level: &str| self.level.set(level);
+        self.effective.take_level(config, origins, set).map_err(Failure::clients_only)
     }
 }
 
@@ -63,7 +77,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AuthMode, Config};
+    use crate::config::AuthMode;
 
     #[test]
     fn a_failure_says_which_steps_were_done_before_it() {
@@ -71,11 +85,13 @@ mod tests {
         let mut config = Config::default();
         config.auth.mode = AuthMode::Token;
         let authenticator = Authenticator::open(&config.auth, dir.path()).unwrap();
-        let reload = Reload::new(None, authenticator, Level::of_nothing());
-        let failure = reload.take_over(&config).unwrap_err();
+        let origins = Origins::new();
+        let effective = Arc::new(Effective::new(config.clone(), origins.clone()));
+        let reload = Reload::new(None, authenticator, Level::of_nothing(), effective);
+        let failure = reload.take_over(&config, &origins).unwrap_err();
         assert!(failure.changed.starts_with("the clients were read again"), "{failure:?}");
         config.auth.mode = AuthMode::None;
-        let failure = reload.take_over(&config).unwrap_err();
+        let failure = reload.take_over(&config, &origins).unwrap_err();
         assert_eq!(failure.changed, "nothing was changed");
     }
 }

@@ -7,6 +7,13 @@ fn documented() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/cvrsd.toml")
 }
 
+fn load_from(
+    file: Option<&Path>,
+    variables: Option<HashMap<String, String>>,
+) -> Result<Config, Error> {
+    read(file, variables).map(|(config, _)| config)
+}
+
 fn with_file(text: &str) -> Result<Config, Error> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
