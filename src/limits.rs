@@ -192,6 +192,10 @@ pub const CLIENT_RETRIES_MAX: u32 = 8;
 pub const CLIENT_RETRY_MIN: Duration = Duration::from_millis(200);
 /// Longest wait between two of them.
 pub const CLIENT_RETRY_MAX: Duration = Duration::from_secs(5);
+/// Newest jobs that `cvrsd top` looks at.
+pub const TOP_JOBS_MAX: u32 = 100;
+/// Lanes whose running job it looks at beside them.
+pub const TOP_RUNNING_MAX: usize = 8;
 /// Chunks of an upload that the command line reads ahead.
 pub const CLIENT_QUEUE_CHUNKS: usize = 4;
 /// How long `cvrsd demo` and `selftest` wait for their daemon to serve, and to end.

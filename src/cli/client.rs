@@ -81,6 +81,29 @@ impl AdminTarget {
     }
 }
 
+/// The options of a command that talks to both.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Targets {
+    #[command(flatten)]
+    jobs: Target,
+    /// Address of the daemon's admin listener
+    #[arg(long, env = "CVRSD_ADMIN", default_value = "http://127.0.0.1:9464")]
+    #[arg(value_name = "URL")]
+    admin: String,
+}
+
+impl Targets {
+    /// Connects to both.
+    ///
+    /// # Errors
+    /// When an address or the token is malformed, or nobody answers at one of them.
+    pub async fn connect(&self) -> Result<(Jobs, Admin), Failure> {
+        let credentials = self.jobs.credentials.clone();
+        let admin = AdminTarget { admin: self.admin.clone(), credentials };
+        Ok((self.jobs.connect().await?, admin.connect().await?))
+    }
+}
+
 /// Adds the token to every call.
 #[derive(Clone, Debug)]
 pub struct Token(Option<MetadataValue<Ascii>>);

@@ -17,6 +17,7 @@ mod render;
 pub mod selftest;
 pub mod serve;
 pub mod submit;
+pub mod top;
 mod upload;
 pub mod verify;
 pub mod watch;
@@ -52,6 +53,8 @@ pub enum Command {
     Get(get::Args),
     /// List jobs, newest first
     List(list::Args),
+    /// Look at jobs, lanes and the daemon's health as they change
+    Top(top::Args),
     /// Ask a job to stop
     Cancel(cancel::Args),
     /// Download the complete error report of a job

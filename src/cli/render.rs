@@ -2,7 +2,8 @@
 
 use std::{
     fmt::Write as _,
-    io::{ErrorKind, Write as _},
+    io::{ErrorKind, IsTerminal, Write as _},
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -72,6 +73,41 @@ pub fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A size in the greatest unit of which there is one.
+pub fn bytes(number: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, power)| number >> power > 0) {
+        None => format!("{number} B"),
+        Some((unit, power)) => {
+            let tenths = (u128::from(number) * 10) >> power;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+/// A length of time in its two greatest units.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// Whether the stream is a terminal that can move its cursor.
+pub fn draws(stream: &impl IsTerminal) -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
+    stream.is_terminal() && !dumb
+}
+
+/// Whether what goes to that stream may be coloured: nobody asked for none with `NO_COLOR`.
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    draws(stream) && !refused
 }
 
 /// `1 error`, `2 errors` and the like.
@@ -242,6 +278,30 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")]
         {
             assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn sizes_and_times_are_told_in_the_units_that_fit() {
+        for (number, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_572_864, "1.5 MiB"),
+            (1 << 30, "1.0 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m 00s"),
+            (3_599, "59m 59s"),
+            (3_660, "1h 01m"),
+            (90_000, "1d 01h"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
     }
 

@@ -1,8 +1,8 @@
 //! `cvrsd watch`: follows a job until it ends.
 
-use std::time::Duration;
+use std::{cell::Cell, fmt, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -18,6 +18,10 @@ use crate::{
         watch_job_response::Kind,
     },
 };
+
+/// How often the bar is drawn while nothing is told.
+const TICK: Duration = Duration::from_millis(200);
+const DRAINING: &str = "the server is draining; waiting for it to come back";
 
 /// Options of `watch`.
 #[derive(Debug, clap::Args)]
@@ -183,49 +187,96 @@ fn message_json(message: &WatchJobResponse) -> Value {
 
 /// Shows how far a job is, on standard error: a bar on a terminal, else a line a message.
 pub(super) struct Progress {
-    bar: ProgressBar,
+    /// `None` where standard error is no terminal that can move its cursor.
+    bar: Option<ProgressBar>,
+    /// The status that the bar shows; its rate is that of this step alone.
+    step: Cell<Option<i32>>,
+    colours: bool,
 }
 
 impl Progress {
     /// Progress of a job that has shown nothing yet.
     pub fn new() -> Self {
-        let bar = ProgressBar::no_length();
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        let stderr = std::io::stderr();
+        let bar = render::draws(&stderr).then(|| {
+            let bar = ProgressBar::no_length();
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Self { bar, step: Cell::new(None), colours: render::colours(&stderr) }
     }
 
     /// Shows one message of a watch.
     pub fn show(&self, message: &WatchJobResponse) {
-        match (&message.job, self.bar.is_hidden()) {
-            (Some(job), true) => render::note(&line(message.seq, job)),
-            (Some(job), false) => self.draw(job),
-            (None, true) if message.kind() == Kind::Draining => {
-                render::note("the server is draining; waiting for it to come back");
-            }
+        let drains = message.kind() == Kind::Draining;
+        match (&message.job, &self.bar) {
+            (Some(job), None) => render::note(&line(message.seq, job)),
+            (Some(job), Some(bar)) => self.draw(bar, job),
+            (None, None) if drains => render::note(DRAINING),
+            (None, Some(bar)) if drains => bar.set_message(DRAINING),
             (None, _) => {}
         }
     }
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 
-    fn draw(&self, job: &Job) {
+    fn draw(&self, bar: &ProgressBar, job: &Job) {
         let rows = job.rows.unwrap_or_default();
         let processing = job.status() == wire::Status::Processing;
-        let template = if processing {
-            self.bar.set_length(rows.valid);
-            "{msg:<10} {wide_bar} {human_pos}/{human_len} rows {per_sec}"
-        } else {
-            "{msg:<10} {spinner} {human_pos} rows"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style);
+        let done = if processing { rows.processed } else { rows.total };
+        bar.set_message(format!("{}{}", render::status(job.status), waits(job)));
+        if self.step.replace(Some(job.status)) == Some(job.status) {
+            bar.set_position(done);
+            return;
         }
-        self.bar.set_position(if processing { rows.processed } else { rows.total });
-        self.bar.set_message(render::status(job.status));
+        bar.set_style(style(job.status(), self.colours));
+        bar.update(|state| state.set_pos(done));
+        if processing {
+            bar.set_length(rows.valid);
+        } else {
+            bar.unset_length();
+        }
+        // What was done before, perhaps long ago, is no part of the rate.
+        bar.reset_eta();
     }
+}
+
+/// How the bar looks in that step.
+fn style(status: wire::Status, colours: bool) -> ProgressStyle {
+    let template = match (status, colours) {
+        (wire::Status::Processing, true) => {
+            "{msg:<10} {wide_bar:.cyan} {human_pos}/{human_len} rows  {rate}  {left}"
+        }
+        (wire::Status::Processing, false) => {
+            "{msg:<10} {wide_bar} {human_pos}/{human_len} rows  {rate}  {left}"
+        }
+        (wire::Status::Validating, _) => "{msg:<10} {spinner} {human_pos} rows checked  {rate}",
+        _ => "{msg:<10} {spinner}",
+    };
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    style
+        .with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is not negative, and its fractions do not matter"
+            )]
+            let rate = state.per_sec() as u64;
+            // A terminal that cannot be written to is noticed by the bar itself.
+            let _ = write!(text, "{} rows/s", render::count(rate));
+        })
+        .with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = match state.per_sec() {
+                rate if rate < 0.5 => write!(text, "-"),
+                _ => write!(text, "{} left", render::duration(state.eta())),
+            };
+        })
 }
 
 /// `#12 PROCESSING 40,000 of 50,000 rows applied` and the like.
@@ -240,12 +291,17 @@ fn line(seq: u64, job: &Job) -> String {
         _ => String::new(),
     };
     let outcome = render::outcome(job.outcome).map(|o| format!(" {o}")).unwrap_or_default();
-    let wait = match &job.failure {
+    let wait = waits(job);
+    format!("#{seq} {}{progress}{outcome}{wait}", render::status(job.status))
+}
+
+/// Why the job waits, where it does.
+fn waits(job: &Job) -> String {
+    match &job.failure {
         Some(failure) if job.held => format!(", held: {}", failure.message),
         Some(failure) if job.retry_time.is_some() => format!(", will retry: {}", failure.message),
         _ => String::new(),
-    };
-    format!("#{seq} {}{progress}{outcome}{wait}", render::status(job.status))
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod drain;
 mod explain;
 mod level;
 mod pause;
+mod pty;
 mod ready;
 mod release;
 mod scope;
+mod top;
