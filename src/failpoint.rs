@@ -63,6 +63,11 @@ points! {
     JobForgotten = "job.forgotten", "The record store counts it as forgotten, its files are there.";
     JobCleaned = "job.cleaned", "Its files are gone, its lane is not free.";
 
+    PurgeMarked = "purge.marked", "The journal says that reports may be gone, all are there.";
+    PurgeTaken = "purge.taken", "Jobs are out of the journal, the record store notes what they did under their names.";
+    PurgeNoted = "purge.noted", "It does no longer, their files are there.";
+    PurgeCleaned = "purge.cleaned", "Nothing of them is left.";
+
     GroupClaimed = "group.claimed", "Attempts of small jobs are counted.";
     GroupApplied = "group.applied", "Their rows are durable, no event says so.";
     GroupCompleted = "group.completed", "They have ended, their lanes are not free.";

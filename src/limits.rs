@@ -82,6 +82,18 @@ pub const JOURNAL_OPEN_STALL: Duration = Duration::from_mins(5);
 /// How long an open waits for another process to let go of the directory.
 pub const OPEN_LOCK_WAIT: Duration = Duration::from_secs(2);
 
+/// Jobs that are purged together: what is left to be done of them fits a journal value.
+pub const PURGE_STEP_JOBS: usize = 32;
+/// Events that are purged together, but for those of one job.
+pub const PURGE_STEP_EVENTS: u64 = 2_000;
+/// Jobs or files that a purge looks at before it may find that there is nothing to do.
+pub const PURGE_PAGE: usize = 256;
+/// Pause between two steps of a purge, in which others get the disk.
+pub const PURGE_PAUSE: Duration = Duration::from_millis(20);
+/// Longest and shortest time between two looks for what is to be purged; it is a tenth of the shortest clock.
+pub const PURGE_INTERVAL: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_mins(10));
+
 /// Newest events of a live job that are kept in memory for watchers.
 pub const WATCH_RING_EVENTS: usize = 64;
 /// Events that a live watcher may lag behind before it gets a coalesced snapshot.

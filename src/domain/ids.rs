@@ -17,6 +17,13 @@ impl JobId {
         Self(Uuid::now_v7())
     }
 
+    /// When it was made, in microseconds since the Unix epoch; `None` where that is no id of ours.
+    #[must_use]
+    pub fn made_us(&self) -> Option<i64> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1_000))
+    }
+
     /// The id as 16 bytes, as stores key it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

@@ -3,8 +3,9 @@
 use crate::{
     domain::{Event, Job, JobId},
     journal::codec::{
-        NO_HASH, decode_counters, decode_event, decode_job, decode_payload, encode_counters,
-        encode_event, encode_job, encode_unfinished, envelope::seal, split_unfinished,
+        NO_HASH, decode_counters, decode_event, decode_job, decode_payload, decode_purged,
+        encode_counters, encode_event, encode_job, encode_purged, encode_unfinished,
+        envelope::seal, split_unfinished,
     },
     limits::JOURNAL_VALUE_BYTES_MAX,
 };
@@ -54,6 +55,11 @@ fn decode_all(id: JobId, bytes: &[u8]) {
     }
     if let Ok(numbers) = decode_counters(bytes) {
         assert_eq!(encode_counters(numbers), bytes);
+    }
+    if let Ok(purged) = decode_purged(bytes)
+        && let Ok(again) = encode_purged(&purged)
+    {
+        assert_eq!(decode_purged(&again).unwrap(), purged);
     }
     if let Ok((id, rest)) = split_unfinished(bytes)
         && let Ok(payload) = decode_payload(id, rest)

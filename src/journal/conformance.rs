@@ -10,12 +10,13 @@ use std::{
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Change, Error, Journal, Memory, Sled};
+use super::{Change, Error, Journal, Memory, Purge, Purged, Sled};
 use crate::{
     config,
     domain::{
-        Event, EventKind, Job, JobId, Operation, Payload, StorageSet, Submitted, Tenant,
-        testing::{event, first, legal, submitted},
+        Applied, Ending, Event, EventKind, Job, JobId, Operation, Outcome, Payload, PurgedJob,
+        StorageSet, Submitted, Tenant, Validated,
+        testing::{event, failure, first, legal, submitted},
     },
     limits::SMALL_PAYLOAD_BYTES_MAX,
 };
@@ -230,6 +231,109 @@ fn a_group_that_cannot_be_stored_leaves_nothing_behind() {
     }
 }
 
+/// A job that has ended, and the change that makes it.
+fn ended(spec: Submitted) -> (Job, Change) {
+    let (job, mut change) = new(spec);
+    let failed = |job: &Job| {
+        let ending = Ending { outcome: Outcome::Failed, failure: Some(failure()), ..ended_empty() };
+        grown(job, [EventKind::Completed(Box::new(ending))])
+    };
+    let (job, growth) = failed(&job);
+    change.events.extend(growth.events);
+    change.job = Arc::new(job.clone());
+    (job, change)
+}
+
+fn ended_empty() -> Ending {
+    Ending {
+        outcome: Outcome::Failed,
+        validated: Validated::default(),
+        applied: Applied::default(),
+        report_length: 0,
+        report_crc: 0,
+        failure: None,
+    }
+}
+
+fn purge_of(jobs: &[JobId]) -> Purge {
+    Purge { jobs: jobs.to_vec(), ..Purge::default() }
+}
+
+#[test]
+fn of_a_purged_job_nothing_is_left_and_its_key_makes_another_one() {
+    for mut bench in Bench::both() {
+        let (job, change) = ended(with_request(1, "t", "key"));
+        let (other, neighbour) = ended(with_request(2, "t", "other"));
+        bench.journal().commit(&[change, neighbour]).unwrap();
+        let purged = bench.journal().purge(&purge_of(&[job.spec.id])).unwrap();
+        assert_eq!((purged.jobs, purged.events), (1, 2));
+        assert_eq!(purged.newest, [PurgedJob::from(&job)]);
+        for _ in 0..2 {
+            let journal = bench.journal();
+            assert_eq!(journal.job(job.spec.id).unwrap(), None);
+            assert_eq!(journal.events(job.spec.id, 0, 10).unwrap(), []);
+            assert_eq!(journal.find_request(&job.spec.tenant, "key").unwrap(), None);
+            assert_eq!(journal.list(&job.spec.tenant, None, 10).unwrap(), from_ref(&other));
+            assert_eq!(journal.jobs(None, 10).unwrap(), from_ref(&other));
+            assert_eq!(journal.purged().unwrap(), purged);
+            assert_eq!(journal.verify().unwrap(), 1);
+            bench.reopen();
+        }
+        let (again, change) = new(with_request(3, "t", "key"));
+        bench.journal().commit(&[change]).unwrap();
+        let found = bench.journal().find_request(&job.spec.tenant, "key").unwrap();
+        assert_eq!(found, Some(again.spec.id));
+        assert_eq!(bench.journal().verify().unwrap(), 2);
+    }
+}
+
+#[test]
+fn the_order_of_submits_goes_on_also_where_the_newest_job_is_purged() {
+    for mut bench in Bench::both() {
+        let (job, change) = ended(submitted(7));
+        bench.journal().commit(&[change]).unwrap();
+        bench.journal().purge(&purge_of(&[job.spec.id])).unwrap();
+        bench.reopen();
+        assert_eq!(bench.journal().last_order().unwrap(), 7);
+        assert!(bench.journal().commit(&[new(submitted(7)).1]).is_err());
+        bench.reopen();
+        bench.journal().commit(&[new(submitted(8)).1]).unwrap();
+        assert_eq!(bench.journal().verify().unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_purge_of_what_has_not_ended_changes_nothing() {
+    for bench in Bench::both() {
+        let journal = bench.journal();
+        let (done, done_change) = ended(submitted(1));
+        let (open, open_change) = new(submitted(2));
+        journal.commit(&[done_change, open_change]).unwrap();
+        let (done, open, never) = (done.spec.id, open.spec.id, JobId::generate());
+        for jobs in [vec![done, open], vec![done, never], vec![done, done]] {
+            assert!(matches!(journal.purge(&purge_of(&jobs)), Err(Error::Storage(_))));
+            assert_eq!(journal.purged().unwrap(), Purged::default());
+            assert_eq!(journal.verify().unwrap(), 2);
+        }
+        journal.purge(&purge_of(&[done])).unwrap();
+    }
+}
+
+#[test]
+fn what_may_be_gone_is_noted_and_never_taken_back() {
+    for mut bench in Bench::both() {
+        let note = |bench: &Bench, jobs_before_us, reports_before_us| {
+            let purge = Purge { jobs: Vec::new(), jobs_before_us, reports_before_us };
+            bench.journal().purge(&purge).unwrap()
+        };
+        note(&bench, 5, 9);
+        bench.reopen();
+        let purged = note(&bench, 7, 3);
+        assert_eq!((purged.jobs_before_us, purged.reports_before_us), (7, 9));
+        assert_eq!(purged.newest, []);
+    }
+}
+
 #[test]
 fn an_empty_group_changes_nothing() {
     for bench in Bench::both() {
@@ -243,6 +347,8 @@ fn an_empty_group_changes_nothing() {
 struct Model {
     jobs: BTreeMap<u64, Job>,
     events: HashMap<JobId, Vec<Event>>,
+    last_order: u64,
+    purged: Purged,
 }
 
 impl Model {
@@ -256,7 +362,8 @@ impl Model {
                 grown(job, legal(job, rng))
             }
             _ => {
-                let order = self.jobs.last_key_value().map_or(0, |(o, _)| *o) + rng.u64(1..3);
+                let order = self.last_order + rng.u64(1..3);
+                self.last_order = order;
                 new(random_spec(order, rng))
             }
         };
@@ -265,11 +372,40 @@ impl Model {
         change
     }
 
+    /// Takes some of the jobs out that have ended.
+    fn purge(&mut self, rng: &mut fastrand::Rng) -> Purge {
+        let ended = self.jobs.values().filter(|job| job.is_terminal());
+        let out: Vec<Job> = ended.filter(|_| rng.bool()).cloned().collect();
+        for job in &out {
+            self.jobs.remove(&job.spec.order);
+            self.purged.jobs += 1;
+            self.purged.events += self.events.remove(&job.spec.id).unwrap().len() as u64;
+        }
+        let purge = Purge {
+            jobs: out.iter().map(|job| job.spec.id).collect(),
+            jobs_before_us: rng.i64(..10),
+            reports_before_us: rng.i64(..10),
+        };
+        let Purged { jobs_before_us, reports_before_us, newest, .. } = &mut self.purged;
+        *jobs_before_us = purge.jobs_before_us.max(*jobs_before_us);
+        *reports_before_us = purge.reports_before_us.max(*reports_before_us);
+        *newest = out.iter().map(PurgedJob::from).collect();
+        purge
+    }
+
     fn assert_same(&self, journal: &dyn Journal, rng: &mut fastrand::Rng) {
         let running = self.jobs.values().filter(|job| !job.is_terminal());
         assert_eq!(journal.unfinished().unwrap(), running.cloned().collect::<Vec<_>>());
-        let last = self.jobs.last_key_value().map_or(0, |(order, _)| *order);
+        let last = self.last_order;
         assert_eq!(journal.last_order().unwrap(), last);
+        assert_eq!(journal.purged().unwrap(), self.purged);
+        let mut by_id: Vec<&Job> = self.jobs.values().collect();
+        by_id.sort_unstable_by_key(|job| job.spec.id);
+        for (above, max) in [(None, 3), (rng.choice(&by_id).map(|job| job.spec.id), 50)] {
+            let expected = by_id.iter().filter(|job| above.is_none_or(|id| job.spec.id > id));
+            let expected: Vec<Job> = expected.take(max).map(|job| (*job).clone()).collect();
+            assert_eq!(journal.jobs(above, max).unwrap(), expected);
+        }
         for job in self.jobs.values() {
             let id = job.spec.id;
             assert_eq!(journal.job(id).unwrap().as_ref(), Some(job));
@@ -340,6 +476,10 @@ fn run_random(mut bench: Bench, seed: u64, rounds: usize) {
         let steps = rng.usize(1..12);
         let changes = (0..steps).map(|_| model.step(&mut rng)).collect();
         bench.journal().commit(&group(changes, rng.bool())).unwrap();
+        if rng.u8(..3) == 0 {
+            let purge = model.purge(&mut rng);
+            assert_eq!(bench.journal().purge(&purge).unwrap(), model.purged);
+        }
         if rng.u8(..4) == 0 {
             bench.reopen();
         }

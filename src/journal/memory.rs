@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Change, Error, Journal};
+use super::{Change, Error, Journal, Purge, Purged};
 use crate::domain::{Event, Job, JobId, Tenant};
 
 /// A journal in memory.
@@ -21,6 +21,8 @@ struct State {
     jobs: HashMap<JobId, Account>,
     by_request: HashMap<(Tenant, String), JobId>,
     by_order: BTreeMap<u64, JobId>,
+    last_order: u64,
+    purged: Purged,
     failing: Failing,
 }
 
@@ -51,15 +53,11 @@ impl Memory {
 }
 
 impl State {
-    fn last_order(&self) -> u64 {
-        self.by_order.last_key_value().map_or(0, |(order, _)| *order)
-    }
-
     /// Checks the whole group before anything of it is stored.
     fn check(&self, group: &[Change]) -> Result<(), Error> {
         let mut seqs: HashMap<JobId, u64> = HashMap::new();
         let mut requests: Vec<(&Tenant, &str)> = Vec::new();
-        let mut last_order = self.last_order();
+        let mut last_order = self.last_order;
         for change in group {
             let id = change.id();
             let stored = seqs.get(&id).copied().or(self.jobs.get(&id).map(|a| a.job.seq));
@@ -86,6 +84,7 @@ impl State {
         let spec = &change.job.spec;
         if change.is_new() {
             self.by_order.insert(spec.order, spec.id);
+            self.last_order = spec.order;
             if let Some(request) = &spec.request_id {
                 self.by_request.insert((spec.tenant.clone(), request.clone()), spec.id);
             }
@@ -102,6 +101,23 @@ impl State {
         }
     }
 
+    fn take_out(&mut self, job: &Job) {
+        let spec = &job.spec;
+        self.jobs.remove(&spec.id);
+        self.by_order.remove(&spec.order);
+        if let Some(request) = &spec.request_id {
+            self.by_request.remove(&(spec.tenant.clone(), request.clone()));
+        }
+    }
+
+    fn check_failing(&mut self) -> Result<(), Error> {
+        if self.failing == Failing::No {
+            return Ok(());
+        }
+        self.failing = Failing::Failed;
+        Err(Error::Storage("the commit failed as it was told to".to_owned()))
+    }
+
     fn in_order(&self) -> impl DoubleEndedIterator<Item = (u64, &Job)> {
         self.by_order.iter().filter_map(|(order, id)| Some((*order, &*self.jobs.get(id)?.job)))
     }
@@ -110,15 +126,33 @@ impl State {
 impl Journal for Memory {
     fn commit(&self, group: &[Change]) -> Result<(), Error> {
         let mut state = self.state();
-        if state.failing != Failing::No {
-            state.failing = Failing::Failed;
-            return Err(Error::Storage("the commit failed as it was told to".to_owned()));
-        }
+        state.check_failing()?;
         state.check(group)?;
         for change in group {
             state.store(change);
         }
         Ok(())
+    }
+
+    fn purge(&self, purge: &Purge) -> Result<Purged, Error> {
+        let mut state = self.state();
+        state.check_failing()?;
+        let jobs = purge.ended(|id| Ok(state.jobs.get(&id).map(|a| (*a.job).clone())))?;
+        jobs.iter().for_each(|job| state.take_out(job));
+        state.purged = state.purged.after(purge, &jobs);
+        Ok(state.purged.clone())
+    }
+
+    fn purged(&self) -> Result<Purged, Error> {
+        Ok(self.state().purged.clone())
+    }
+
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, Error> {
+        let state = self.state();
+        let above = |id: &JobId| above.is_none_or(|above| *id > above);
+        let mut jobs: Vec<_> = state.jobs.iter().filter(|(id, _)| above(id)).collect();
+        jobs.sort_unstable_by_key(|(id, _)| **id);
+        Ok(jobs.into_iter().take(max).map(|(_, account)| (*account.job).clone()).collect())
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, Error> {
@@ -154,7 +188,7 @@ impl Journal for Memory {
     }
 
     fn last_order(&self) -> Result<u64, Error> {
-        Ok(self.state().last_order())
+        Ok(self.state().last_order)
     }
 
     fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {

@@ -9,10 +9,12 @@ mod committer;
 #[cfg(test)]
 mod conformance;
 mod memory;
+mod purge;
 mod sled;
 
 pub use committer::{Committed, Decision, Handle, Observer, Submission, start};
 pub use memory::Memory;
+pub use purge::{Purge, Purged};
 pub use sled::Sled;
 
 use std::sync::Arc;
@@ -68,6 +70,26 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When anything failed. The caller must then stop using the journal.
     fn commit(&self, group: &[Change]) -> Result<(), Error>;
+
+    /// Takes jobs out, each with its events, its idempotency key and its place in all lists, as one durable
+    /// transaction. Returns what was purged by then. Comes from the thread that commits.
+    ///
+    /// # Errors
+    /// Where one of them is not there, is there twice or has not ended, and nothing was changed; as
+    /// [`Journal::commit`] otherwise.
+    fn purge(&self, purge: &Purge) -> Result<Purged, Error>;
+
+    /// What was purged so far.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn purged(&self) -> Result<Purged, Error>;
+
+    /// At most `max` jobs with an id above that one, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, Error>;
 
     /// The job, if there is one.
     ///

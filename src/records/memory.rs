@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 use super::{Batch, Entry, Error, KeyHash, Misses, RecordStore, Row, Stage, Staged};
 use crate::{
     cvrs::{event_id_of, redact},
-    domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
+    domain::{Applied, JobId, Operation, PurgedJob, Storage, StorageSet, Tenant},
 };
 
 /// Live rows of one storage.
@@ -199,6 +199,11 @@ impl RecordStore for Store {
         state.cursors.remove(&job);
         state.staged.remove(&job);
         state.misses.remove(&job);
+        Ok(())
+    }
+
+    /// Nothing is noted here.
+    fn purge(&self, _: &[PurgedJob]) -> Result<(), Error> {
         Ok(())
     }
 

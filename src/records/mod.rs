@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 
 use roaring::RoaringBitmap;
 
-use crate::domain::{Applied, JobId, Storage, Tenant};
+use crate::domain::{Applied, JobId, PurgedJob, Storage, Tenant};
 
 /// What a store can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,14 @@ pub trait RecordStore: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be written.
     fn forget(&self, job: JobId) -> Result<(), Error>;
+
+    /// Takes the names of jobs that ended off what is noted of the rows that they changed. The rows stay as
+    /// they are. Durable when this returns; a job that was purged before changes nothing. Called by one thread
+    /// at a time.
+    ///
+    /// # Errors
+    /// As the store fails.
+    fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error>;
 
     /// Whether something that goes on behind the calls has failed. May wait for a call that runs.
     ///

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use cvrsd::{
-    domain::{Applied, Event, Job, JobId, Storage, Tenant},
-    journal::{self, Change, Journal},
+    domain::{Applied, Event, Job, JobId, PurgedJob, Storage, Tenant},
+    journal::{self, Change, Journal, Purge, Purged},
     records::{self, Batch, KeyHash, Misses, RecordStore, Stage, Staged},
 };
 use roaring::RoaringBitmap;
@@ -139,6 +139,18 @@ impl Journal for MortalJournal {
         self.0.step(|| self.1.commit(group), journal::Error::Storage)
     }
 
+    fn purge(&self, purge: &Purge) -> Result<Purged, journal::Error> {
+        self.0.step(|| self.1.purge(purge), journal::Error::Storage)
+    }
+
+    fn purged(&self) -> Result<Purged, journal::Error> {
+        self.1.purged()
+    }
+
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, journal::Error> {
+        self.1.jobs(above, max)
+    }
+
     fn job(&self, id: JobId) -> Result<Option<Job>, journal::Error> {
         self.1.job(id)
     }
@@ -228,6 +240,10 @@ impl RecordStore for MortalStore {
 
     fn forget(&self, job: JobId) -> Result<(), records::Error> {
         self.0.step(|| self.1.forget(job), records::Error::Storage)
+    }
+
+    fn purge(&self, jobs: &[PurgedJob]) -> Result<(), records::Error> {
+        self.0.step(|| self.1.purge(jobs), records::Error::Storage)
     }
 
     fn remembered(&self) -> Result<Vec<JobId>, records::Error> {

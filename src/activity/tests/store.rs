@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 
 use crate::{
     config,
-    domain::{Applied, JobId, Storage, Tenant},
+    domain::{Applied, JobId, PurgedJob, Storage, Tenant},
     records::{
         Batch, Entry, Error, KeyHash, Misses, RecordStore, Row, Stage, Staged, embedded, memory,
     },
@@ -106,6 +106,10 @@ impl RecordStore for Store {
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
         self.inner.forget(job)
+    }
+
+    fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error> {
+        self.inner.purge(jobs)
     }
 
     fn remembered(&self) -> Result<Vec<JobId>, Error> {

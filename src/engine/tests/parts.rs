@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    domain::{Applied, Event, Job, JobId, Storage, Tenant},
-    journal::{Change, Error as JournalError, Journal, Memory},
+    domain::{Applied, Event, Job, JobId, PurgedJob, Storage, Tenant},
+    journal::{Change, Error as JournalError, Journal, Memory, Purge, Purged},
     records::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged, memory},
 };
 
@@ -47,8 +47,8 @@ impl Mortal {
     }
 }
 
-impl Journal for Mortal {
-    fn commit(&self, group: &[Change]) -> Result<(), JournalError> {
+impl Mortal {
+    fn step<T>(&self, make: impl Fn() -> Result<T, JournalError>) -> Result<T, JournalError> {
         let mut plan = self.plan.lock().unwrap();
         let killed = || Err(JournalError::Storage("killed as it was told".to_owned()));
         match &mut *plan {
@@ -58,14 +58,32 @@ impl Journal for Mortal {
                 let stored = *stored;
                 *plan = Plan::Dead;
                 if stored {
-                    self.memory.commit(group)?;
+                    make()?;
                 }
                 return killed();
             }
             Plan::DieAfter(commits, _) => *commits -= 1,
         }
         self.commits.fetch_add(1, Ordering::SeqCst);
-        self.memory.commit(group)
+        make()
+    }
+}
+
+impl Journal for Mortal {
+    fn commit(&self, group: &[Change]) -> Result<(), JournalError> {
+        self.step(|| self.memory.commit(group))
+    }
+
+    fn purge(&self, purge: &Purge) -> Result<Purged, JournalError> {
+        self.step(|| self.memory.purge(purge))
+    }
+
+    fn purged(&self) -> Result<Purged, JournalError> {
+        self.memory.purged()
+    }
+
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, JournalError> {
+        self.memory.jobs(above, max)
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, JournalError> {
@@ -118,6 +136,8 @@ pub(super) struct Hooked {
     on_apply: Hook<Result<(), Error>>,
     on_misses: Hook<()>,
     deadly: Mutex<Option<Vec<u8>>>,
+    /// Jobs whose notes were taken away.
+    pub(super) purged: Mutex<Vec<JobId>>,
 }
 
 impl Hooked {
@@ -195,6 +215,11 @@ impl RecordStore for Hooked {
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
         self.memory.forget(job)
+    }
+
+    fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error> {
+        self.purged.lock().unwrap().extend(jobs.iter().map(|job| job.id));
+        self.memory.purge(jobs)
     }
 
     fn remembered(&self) -> Result<Vec<JobId>, Error> {

@@ -8,12 +8,13 @@ pub(crate) mod envelope;
 mod event;
 mod job;
 mod parts;
+mod purged;
 #[cfg(test)]
 mod tests;
 
 use prost::Message;
 
-use super::Error;
+use super::{Error, Purged};
 use crate::{
     domain::{Event, Job, JobId},
     limits::JOURNAL_VALUE_BYTES_MAX,
@@ -26,6 +27,8 @@ pub(crate) type Hash = [u8; 32];
 
 /// What comes before event 1.
 pub(crate) const NO_HASH: Hash = [0; 32];
+
+const PURGED_NAME: &str = "the record of what was purged";
 
 /// A job as it is stored, with the hash of its newest event.
 #[derive(Debug)]
@@ -134,6 +137,22 @@ fn open_counters(bytes: &[u8]) -> Result<[u64; 3], Fault> {
         [a, b, c] if rest.is_empty() => Ok([a, b, c].map(|n| u64::from_be_bytes(*n))),
         _ => Err("it has another length".into()),
     }
+}
+
+/// The envelope of what was purged.
+pub(crate) fn encode_purged(purged: &Purged) -> Result<Vec<u8>, Error> {
+    let message = purged::to_proto(purged).encode_to_vec();
+    bounded(envelope::seal(&[&message]), || PURGED_NAME.to_owned())
+}
+
+/// What was purged, as it was stored.
+pub(crate) fn decode_purged(bytes: &[u8]) -> Result<Purged, Error> {
+    open_purged(bytes).map_err(|fault| fault.of(PURGED_NAME))
+}
+
+fn open_purged(bytes: &[u8]) -> Result<Purged, Fault> {
+    let message = storage::Purged::decode(envelope::open(bytes)?);
+    purged::from_proto(message.map_err(|_| "its message cannot be read")?)
 }
 
 fn bounded(bytes: Vec<u8>, name: impl Fn() -> String) -> Result<Vec<u8>, Error> {

@@ -17,11 +17,7 @@ pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
         job_id: spec.id.as_bytes().to_vec(),
         tenant: spec.tenant.as_str().to_owned(),
         client: spec.client.clone(),
-        operation: match spec.operation {
-            Operation::Create => 1,
-            Operation::Update => 2,
-            Operation::Delete => 3,
-        },
+        operation: operation_to_proto(spec.operation),
         storages: spec.storages.bits(),
         validate_only: spec.validate_only,
         request_id: spec.request_id.clone().unwrap_or_default(),
@@ -51,12 +47,7 @@ pub(super) fn submitted_from_proto(
         id,
         tenant: Tenant::new(&message.tenant).map_err(|_| "its tenant is not a name")?,
         client: message.client,
-        operation: match message.operation {
-            1 => Operation::Create,
-            2 => Operation::Update,
-            3 => Operation::Delete,
-            _ => return Err("its operation is unknown".into()),
-        },
+        operation: operation_from_proto(message.operation)?,
         storages: StorageSet::from_bits(message.storages).ok_or("a storage is unknown")?,
         validate_only: message.validate_only,
         request_id: Some(message.request_id).filter(|r| !r.is_empty()),
@@ -103,6 +94,25 @@ fn rules_from_proto(message: storage::Rules) -> Result<Rules, Fault> {
         submission_date: date(message.submission_date)?,
         future_tolerance_days: message.future_tolerance_days,
     })
+}
+
+/// The number of an operation.
+pub(super) fn operation_to_proto(operation: Operation) -> u32 {
+    match operation {
+        Operation::Create => 1,
+        Operation::Update => 2,
+        Operation::Delete => 3,
+    }
+}
+
+/// The operation of that number.
+pub(super) fn operation_from_proto(number: u32) -> Result<Operation, Fault> {
+    match number {
+        1 => Ok(Operation::Create),
+        2 => Ok(Operation::Update),
+        3 => Ok(Operation::Delete),
+        _ => Err("its operation is unknown".into()),
+    }
 }
 
 /// A point of validation.

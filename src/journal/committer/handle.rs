@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{Error, Journal},
+    super::{Error, Journal, Purge, Purged},
     Command, Committed, Decision, Submission,
     live::{self, Shared},
 };
@@ -113,6 +113,42 @@ impl Handle {
         waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
     }
 
+    /// Takes those of the jobs out of the journal that have ended, durably, and returns what is purged by
+    /// then. For a thread that is none of the runtime's; panics on one that is.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] after a failure, [`Error::Storage`] after [`Handle::close`].
+    pub fn purge_blocking(&self, purge: Purge) -> Result<Purged, Error> {
+        let (answer, waiting) = oneshot::channel();
+        self.check_open()?;
+        let command = Command::Purge { purge, answer };
+        self.inner.sender.blocking_send(command).map_err(|_| self.closed())?;
+        waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
+    }
+
+    /// At most `max` jobs that have ended, or wait or run, with an id above that one, in the order of their
+    /// ids and in their newest durable state. Blocks.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn jobs_blocking(&self, above: Option<JobId>, max: usize) -> Result<Vec<Arc<Job>>, Error> {
+        let seen = self.inner.journal.jobs(above, max)?;
+        let live = live::read(&self.inner.live);
+        Ok(seen.into_iter().filter_map(|job| live.settle(job)).collect())
+    }
+
+    /// [`Handle::job`] for a thread that is none of the runtime's.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn job_blocking(&self, id: JobId) -> Result<Option<Arc<Job>>, Error> {
+        if let Some(job) = self.live(id) {
+            return Ok(Some(job));
+        }
+        let seen = self.inner.journal.job(id)?;
+        Ok(seen.and_then(|job| live::read(&self.inner.live).settle(job)))
+    }
+
     /// The body of a job that is not terminal and whose payload is inline. Blocks.
     ///
     /// # Errors
@@ -152,7 +188,13 @@ impl Handle {
     /// [`Error::NoJob`], or when the journal cannot be read.
     pub async fn events(&self, id: JobId, after_seq: u64, max: usize) -> Result<Vec<Event>, Error> {
         let durable = self.job(id).await?.ok_or(Error::NoJob(id))?.seq;
-        let mut events = self.read(move |journal| journal.events(id, after_seq, max)).await?;
+        let read = self.read(move |journal| journal.events(id, after_seq, max)).await;
+        // A purge takes the job out before its events, so what is missing of them is then no damage.
+        let missing = || read.as_ref().map_or(true, |events| events.is_empty() && max > 0);
+        if after_seq < durable && missing() && self.job(id).await?.is_none() {
+            return Err(Error::NoJob(id));
+        }
+        let mut events = read?;
         events.retain(|event| event.seq <= durable);
         Ok(events)
     }

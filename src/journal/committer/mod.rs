@@ -24,7 +24,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Error, Journal};
+use super::{Error, Journal, Purge, Purged};
 use crate::{
     clock,
     domain::{Event, EventKind, Job, JobId, Submitted},
@@ -138,6 +138,10 @@ enum Command {
         decisions: Vec<(JobId, Decision)>,
         answer: Answer<Vec<Result<Committed, Error>>>,
     },
+    Purge {
+        purge: Purge,
+        answer: Answer<Purged>,
+    },
     /// Takes no more; what is queued is still done.
     Close,
 }
@@ -148,6 +152,7 @@ impl Command {
         match self {
             Self::Submit { .. } | Self::Record { .. } => 1,
             Self::RecordAll { decisions, .. } => decisions.len(),
+            Self::Purge { purge, .. } => purge.jobs.len(),
             Self::Close => 0,
         }
     }

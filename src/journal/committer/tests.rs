@@ -17,7 +17,7 @@ use crate::{
         Operation, Status, StorageSet, Tenant,
         testing::{failure, submitted},
     },
-    journal::Change,
+    journal::{Change, Purge, Purged},
     limits::{COMMIT_GROUP_MAX, REQUEST_ID_CHARS_MAX},
 };
 
@@ -61,6 +61,18 @@ impl Journal for Gated {
         self.waiting.store(false, Ordering::SeqCst);
         self.groups.lock().unwrap().push(group.to_vec());
         self.memory.commit(group)
+    }
+
+    fn purge(&self, purge: &Purge) -> Result<Purged, Error> {
+        self.memory.purge(purge)
+    }
+
+    fn purged(&self) -> Result<Purged, Error> {
+        self.memory.purged()
+    }
+
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, Error> {
+        self.memory.jobs(above, max)
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, Error> {

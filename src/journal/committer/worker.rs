@@ -10,7 +10,7 @@ use metrics::{counter, histogram};
 use tokio::sync::mpsc;
 
 use super::{
-    super::{Error, Journal},
+    super::{Error, Journal, Purge, Purged},
     Answer, Command, Committed, Observer, Submission,
     group::{Group, Staged},
     live::{self, Shared},
@@ -83,7 +83,45 @@ impl Worker {
         }
     }
 
+    /// Purges come last: they are about jobs of which nothing else is decided any more.
     fn process(&mut self, commands: Vec<Command>) {
+        let (mut purges, mut others) = (Vec::new(), Vec::with_capacity(commands.len()));
+        for command in commands {
+            match command {
+                Command::Purge { purge, answer } => purges.push((purge, answer)),
+                other => others.push(other),
+            }
+        }
+        if !others.is_empty() {
+            self.decide_all(others);
+        }
+        for (purge, answer) in purges {
+            let result = if self.poison.is_tripped() {
+                Err(Error::Poisoned)
+            } else {
+                self.purge(purge).inspect_err(|error| self.poison.trip(error.to_string()))
+            };
+            // A caller that has gone does not need it.
+            drop(answer.send(result));
+        }
+    }
+
+    /// Takes out those of the jobs that have ended.
+    fn purge(&self, mut purge: Purge) -> Result<Purged, Error> {
+        let mut ended = Vec::with_capacity(purge.jobs.len());
+        for id in purge.jobs {
+            if self.journal.job(id)?.is_some_and(|job| job.is_terminal()) {
+                ended.push(id);
+            }
+        }
+        purge.jobs = ended;
+        self.watchdog.began();
+        let purged = self.journal.purge(&purge)?;
+        self.watchdog.ended();
+        if self.poison.is_tripped() { Err(Error::Poisoned) } else { Ok(purged) }
+    }
+
+    fn decide_all(&mut self, commands: Vec<Command>) {
         histogram!("cvrsd_journal_group_commands").record(count(commands.len()));
         let mut group = Group::new(&*self.journal, &self.live, (self.now_us)(), self.last_order);
         let replies: Vec<_> = commands.into_iter().filter_map(|c| decide(&mut group, c)).collect();
@@ -160,7 +198,8 @@ fn decide(group: &mut Group<'_>, command: Command) -> Option<Reply> {
             let results = decisions.into_iter().map(|(id, decision)| group.record(id, decision));
             Some(Reply::RecordAll(answer, results.collect()))
         }
-        Command::Close => None,
+        // Purges are taken out before.
+        Command::Purge { .. } | Command::Close => None,
     }
 }
 
@@ -169,6 +208,7 @@ fn refuse(command: Command) {
         Command::Submit { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
         Command::Record { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
         Command::RecordAll { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
+        Command::Purge { answer, .. } => drop(answer.send(Err(Error::Poisoned))),
         Command::Close => {}
     }
 }

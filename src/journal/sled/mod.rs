@@ -8,6 +8,7 @@ mod hygiene;
 mod keys;
 mod open;
 mod plan;
+mod purge;
 #[cfg(test)]
 mod tests;
 mod tip;
@@ -17,14 +18,14 @@ mod verify;
 use std::{
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use ::sled::{Db, IVec};
 use bytes::Bytes;
 
-use super::{Change, Error, Journal, codec};
+use super::{Change, Error, Journal, Purge, Purged, codec};
 use crate::{
     config,
     domain::{Event, Job, JobId, Tenant},
@@ -32,6 +33,7 @@ use crate::{
 };
 use open::Opened;
 use plan::{Counters, Heads, Plan};
+use purge::Removal;
 use tip::Tip;
 use trees::Trees;
 
@@ -43,13 +45,24 @@ pub struct Sled {
     file: File,
     tip: Tip,
     writer: Mutex<Writer>,
+    dir: PathBuf,
     _lock: File,
 }
 
 struct Writer {
     counters: Counters,
     heads: Heads,
+    purged: Purged,
     failed: bool,
+}
+
+impl Writer {
+    fn check(&self) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Storage("an earlier commit failed".to_owned()));
+        }
+        Ok(())
+    }
 }
 
 impl Sled {
@@ -66,8 +79,10 @@ impl Sled {
             let trees = Trees::existing(&db)?;
             let counters = trees.counters()?;
             let tip = Tip::open(dir, counters)?;
-            let writer = Mutex::new(Writer { counters, heads: Heads::new(), failed: false });
-            Ok(Self { trees, db, file, tip, writer, _lock: lock })
+            let purged = trees.purged()?;
+            let writer = Writer { counters, heads: Heads::new(), purged, failed: false };
+            let (writer, dir) = (Mutex::new(writer), dir.to_owned());
+            Ok(Self { trees, db, file, tip, writer, dir, _lock: lock })
         })
     }
 
@@ -83,6 +98,18 @@ impl Sled {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes what sled has in memory durable.
+    fn sync(&self, counters: Counters) -> Result<(), Error> {
+        hit(Point::JournalWritten);
+        self.db.flush().map_err(storage)?;
+        hit(Point::JournalFlushed);
+        self.file.sync_data().map_err(|e| io("sync", &e))?;
+        hit(Point::JournalSynced);
+        self.tip.write(counters).map_err(|e| io("write the tip", &e))?;
+        hit(Point::JournalTipped);
+        Ok(())
+    }
+
     fn read_job(&self, id: JobId) -> Result<Option<Job>, Error> {
         let Some(value) = self.trees.jobs.get(id.as_bytes()).map_err(storage)? else {
             return Ok(None);
@@ -90,20 +117,8 @@ impl Sled {
         Ok(Some(codec::decode_job(id, &value)?.job))
     }
 
-    /// The jobs that these index entries name.
-    fn read_jobs(
-        &self,
-        entries: impl Iterator<Item = ::sled::Result<(IVec, IVec)>>,
-        id_of: impl Fn(&[u8]) -> Result<JobId, Error>,
-    ) -> Result<Vec<Job>, Error> {
-        entries
-            .map(|entry| {
-                let (_, value) = entry.map_err(storage)?;
-                let id = id_of(&value)?;
-                let job = self.read_job(id)?;
-                job.ok_or_else(|| Error::Damaged(format!("job {id} is listed but not there")))
-            })
-            .collect()
+    fn listed(&self, id: JobId) -> Result<Job, Error> {
+        self.read_job(id)?.ok_or_else(|| Error::Damaged(unlisted(id)))
     }
 }
 
@@ -114,24 +129,49 @@ impl Journal for Sled {
         }
         shielded("commit", || {
             let mut writer = self.writer();
-            if writer.failed {
-                return Err(Error::Storage("an earlier commit failed".to_owned()));
-            }
+            writer.check()?;
             let plan = Plan::new(&self.trees, writer.counters, &writer.heads, group)?;
             // Stays so when anything below fails or panics: what is on disk is then unknown.
             writer.failed = true;
             self.trees.apply(&plan)?;
-            hit(Point::JournalWritten);
-            self.db.flush().map_err(storage)?;
-            hit(Point::JournalFlushed);
-            self.file.sync_data().map_err(|e| io("sync", &e))?;
-            hit(Point::JournalSynced);
-            self.tip.write(plan.counters).map_err(|e| io("write the tip", &e))?;
-            hit(Point::JournalTipped);
+            self.sync(plan.counters)?;
             writer.counters = plan.counters;
             plan.note_heads(&mut writer.heads);
             writer.failed = false;
             Ok(())
+        })
+    }
+
+    fn purge(&self, purge: &Purge) -> Result<Purged, Error> {
+        shielded("purge", || {
+            let mut writer = self.writer();
+            writer.check()?;
+            let jobs = purge.ended(|id| self.read_job(id))?;
+            let removal = Removal::new(&writer.purged, purge, &jobs);
+            writer.failed = true;
+            open::mark_purged(&self.dir).map_err(|e| io("write the format marker", &e))?;
+            self.trees.take_out(&removal)?;
+            self.sync(writer.counters)?;
+            writer.purged = removal.purged;
+            writer.failed = false;
+            Ok(writer.purged.clone())
+        })
+    }
+
+    fn purged(&self) -> Result<Purged, Error> {
+        Ok(self.writer().purged.clone())
+    }
+
+    fn jobs(&self, above: Option<JobId>, max: usize) -> Result<Vec<Job>, Error> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        shielded("read", || {
+            let first = above.map_or(Unbounded, |id| Excluded(*id.as_bytes()));
+            let entries = self.trees.jobs.range((first, Unbounded)).take(max);
+            let job = |entry: ::sled::Result<(IVec, IVec)>| {
+                let (key, value) = entry.map_err(storage)?;
+                Ok(codec::decode_job(keys::job_id(&key)?, &value)?.job)
+            };
+            entries.map(job).collect()
         })
     }
 
@@ -179,9 +219,11 @@ impl Journal for Sled {
 
     fn unfinished(&self) -> Result<Vec<Job>, Error> {
         shielded("read", || {
-            self.read_jobs(self.trees.unfinished.iter(), |entry| {
-                codec::split_unfinished(entry).map(|(id, _)| id)
-            })
+            let job = |entry: ::sled::Result<(IVec, IVec)>| {
+                let (_, value) = entry.map_err(storage)?;
+                self.listed(codec::split_unfinished(&value)?.0)
+            };
+            self.trees.unfinished.iter().map(job).collect()
         })
     }
 
@@ -189,7 +231,21 @@ impl Journal for Sled {
         shielded("read", || {
             let end = below.unwrap_or(u64::MAX);
             let range = keys::tenant(tenant, 0)..keys::tenant(tenant, end);
-            self.read_jobs(self.trees.tenants.range(range).rev().take(max), keys::job_id)
+            let mut jobs = Vec::new();
+            for entry in self.trees.tenants.range(range).rev() {
+                if jobs.len() == max {
+                    break;
+                }
+                let (key, value) = entry.map_err(storage)?;
+                let id = keys::job_id(&value)?;
+                match self.read_job(id)? {
+                    Some(job) => jobs.push(job),
+                    // Purged meanwhile: what leads to it went first.
+                    None if !self.trees.tenants.contains_key(&key).map_err(storage)? => {}
+                    None => return Err(Error::Damaged(unlisted(id))),
+                }
+            }
+            Ok(jobs)
         })
     }
 
@@ -207,9 +263,13 @@ impl Journal for Sled {
     fn verify_each(&self, visit: &mut dyn FnMut(&Job)) -> Result<u64, Error> {
         shielded("verify", || {
             let writer = self.writer();
-            verify::verify(&self.trees, writer.counters, visit)
+            verify::verify(&self.trees, writer.counters, &writer.purged, visit)
         })
     }
+}
+
+fn unlisted(id: JobId) -> String {
+    format!("job {id} is listed but not there")
 }
 
 /// Turns a panic of sled into an error: a damaged page makes it panic. What the panic said is left

@@ -25,6 +25,8 @@ const LOCK_FILE: &str = "lock";
 const MARKER_FILE: &str = "format";
 const MARKER_UNFINISHED: &str = "format.new";
 const MARKER: &str = "cvrsd journal 3\n";
+/// Of a journal of which something was purged: an older program would miss that.
+const MARKER_PURGED: &str = "cvrsd journal 4\n";
 const SLED_DIR: &str = "sled";
 const SLED_UNFINISHED: &str = "sled.new";
 /// sled's own data file.
@@ -90,9 +92,9 @@ fn lock(dir: &Path) -> Result<File, Error> {
 /// Whether the directory holds a journal of ours, or none yet.
 fn has_marker(dir: &Path) -> Result<bool, Error> {
     match fs::read(dir.join(MARKER_FILE)) {
-        Ok(marker) if marker == MARKER.as_bytes() => Ok(true),
+        Ok(marker) if [MARKER, MARKER_PURGED].iter().any(|m| marker == m.as_bytes()) => Ok(true),
         Ok(marker) => Err(Error::Format(format!(
-            "the marker in {} is {:?}, known is {MARKER:?}",
+            "the marker in {} is {:?}, known are {MARKER:?} and {MARKER_PURGED:?}",
             dir.display(),
             String::from_utf8_lossy(marker.get(..64).unwrap_or(&marker)),
         ))),
@@ -126,7 +128,7 @@ fn create(dir: &Path, config: &config::Journal) -> Result<(), Error> {
         sync_files(&unfinished)?;
         Tip::create(dir)?;
         hit(Point::MakeJournal);
-        write_marker(dir)?;
+        write_marker(dir, MARKER)?;
         hit(Point::MakeMarker);
         Ok(())
     };
@@ -142,10 +144,18 @@ fn finish_create(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_marker(dir: &Path) -> io::Result<()> {
+/// Marks the journal as one of which something was purged, durably.
+pub(super) fn mark_purged(dir: &Path) -> io::Result<()> {
+    if fs::read(dir.join(MARKER_FILE))? == MARKER_PURGED.as_bytes() {
+        return Ok(());
+    }
+    write_marker(dir, MARKER_PURGED)
+}
+
+fn write_marker(dir: &Path, marker: &str) -> io::Result<()> {
     let unfinished = dir.join(MARKER_UNFINISHED);
     let mut file = File::create(&unfinished)?;
-    file.write_all(MARKER.as_bytes())?;
+    file.write_all(marker.as_bytes())?;
     file.sync_all()?;
     fs::rename(unfinished, dir.join(MARKER_FILE))?;
     sync_dir(dir)?;

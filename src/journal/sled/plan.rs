@@ -17,9 +17,9 @@ use crate::domain::JobId;
 /// Numbers of the whole journal; `verify` counts against them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
-    /// Jobs.
+    /// Jobs that ever were.
     pub(super) jobs: u64,
-    /// Events of all jobs.
+    /// Events of all of them.
     pub(super) events: u64,
     /// The greatest place in the order of submits.
     pub(super) last_order: u64,

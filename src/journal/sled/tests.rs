@@ -13,10 +13,10 @@ use ::sled::{Db, IVec};
 use super::*;
 use crate::{
     domain::{
-        EventKind, Submitted,
-        testing::{event, failure, first, submitted},
+        Applied, EventKind, Operation, Outcome, PurgedJob, Submitted, Validated,
+        testing::{self, event, failure, first, submitted},
     },
-    limits::{JOURNAL_VALUE_BYTES_MAX, SMALL_PAYLOAD_BYTES_MAX},
+    limits::{JOURNAL_VALUE_BYTES_MAX, NAME_CHARS_MAX, PURGE_STEP_JOBS, SMALL_PAYLOAD_BYTES_MAX},
 };
 
 /// A directory for a journal.
@@ -191,6 +191,118 @@ fn a_sound_snapshot_is_left_where_it_is() {
     assert!(place.files().iter().all(|name| !name.starts_with("broken-")));
 }
 
+/// Jobs that ended at once, each in a commit of its own.
+fn ended_jobs(journal: &Sled, orders: std::ops::RangeInclusive<u64>) -> Vec<JobId> {
+    let ended = |order| {
+        let (job, submit) =
+            first(Submitted { request_id: Some(format!("k{order}")), ..submitted(order) });
+        let ending = testing::ending(
+            Outcome::Failed,
+            Validated::default(),
+            Applied::default(),
+            Some(failure()),
+        );
+        let end = event(&job, ending);
+        let job = job.next(&end).unwrap();
+        Change { job: Arc::new(job), events: vec![submit, end], payload: None }
+    };
+    let changes: Vec<Change> = orders.map(ended).collect();
+    for group in changes.chunks(100) {
+        journal.commit(group).unwrap();
+    }
+    changes.iter().map(|change| change.job.spec.id).collect()
+}
+
+fn purge_all(journal: &Sled, jobs: &[JobId]) {
+    for jobs in jobs.chunks(PURGE_STEP_JOBS) {
+        journal.purge(&Purge { jobs: jobs.to_vec(), ..Purge::default() }).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_of_which_something_was_purged_has_a_format_of_its_own() {
+    let place = Place::new();
+    let format = || fs::read_to_string(place.dir().join("format")).unwrap();
+    let journal = place.open().unwrap();
+    let jobs = ended_jobs(&journal, 1..=3);
+    assert_eq!(format(), "cvrsd journal 3\n");
+    purge_all(&journal, &jobs[..1]);
+    assert_eq!(format(), "cvrsd journal 4\n");
+    purge_all(&journal, &jobs[1..2]);
+    drop(journal);
+    assert_eq!(place.open().unwrap().verify().unwrap(), 1);
+    assert_eq!(format(), "cvrsd journal 4\n");
+}
+
+#[test]
+fn a_record_of_purges_that_is_lost_or_wrong_is_noticed() {
+    let damages: [fn(&Db); 3] = [
+        |raw| drop(raw.open_tree("meta").unwrap().remove("purged").unwrap().unwrap()),
+        |raw| {
+            let meta = raw.open_tree("meta").unwrap();
+            let mut bytes = meta.get("purged").unwrap().unwrap().to_vec();
+            *bytes.last_mut().unwrap() ^= 1;
+            meta.insert("purged", bytes).unwrap();
+        },
+        |raw| {
+            let more = Purged { jobs: 3, events: 6, ..Purged::default() };
+            let more = codec::encode_purged(&more).unwrap();
+            raw.open_tree("meta").unwrap().insert("purged", more).unwrap();
+        },
+    ];
+    for damage in damages {
+        let place = Place::new();
+        let journal = place.open().unwrap();
+        let jobs = ended_jobs(&journal, 1..=5);
+        purge_all(&journal, &jobs[..2]);
+        assert_eq!(journal.verify().unwrap(), 3);
+        drop(journal);
+        let raw = place.raw();
+        damage(&raw);
+        raw.flush().unwrap();
+        drop(raw);
+        let verified = place.open().and_then(|journal| journal.verify());
+        assert!(matches!(verified, Err(Error::Damaged(_))), "{verified:?}");
+    }
+}
+
+#[test]
+fn the_room_of_purged_jobs_is_used_again() {
+    const JOBS: u64 = 2_000;
+    let place = Place::new();
+    let journal = place.open().unwrap();
+    let mut bytes = Vec::new();
+    for round in 0..6 {
+        let jobs = ended_jobs(&journal, round * JOBS + 1..=(round + 1) * JOBS);
+        purge_all(&journal, &jobs);
+        bytes.push(journal.bytes_on_disk().unwrap());
+    }
+    assert_eq!(journal.verify().unwrap(), 0);
+    println!("bytes on disk after each {JOBS} jobs that were purged: {bytes:?}");
+    assert!(bytes[5] <= 2 * bytes[1], "{bytes:?}");
+}
+
+/// The most that one step can hold is within a value.
+#[test]
+fn the_jobs_of_one_purge_fit_a_value() {
+    let tenant = Tenant::new(&"t".repeat(NAME_CHARS_MAX)).unwrap();
+    let job = |_| PurgedJob {
+        id: JobId::generate(),
+        tenant: tenant.clone(),
+        operation: Operation::Delete,
+    };
+    let (most, time_us) = (u64::MAX, i64::MAX);
+    let purged = Purged {
+        jobs: most,
+        events: most,
+        jobs_before_us: time_us,
+        reports_before_us: time_us,
+        newest: (0..PURGE_STEP_JOBS).map(job).collect(),
+    };
+    let bytes = codec::encode_purged(&purged).unwrap();
+    assert_eq!(codec::decode_purged(&bytes).unwrap(), purged);
+}
+
 #[test]
 fn a_second_open_is_refused_while_the_first_is_alive() {
     let place = Place::new();
@@ -215,7 +327,7 @@ fn a_quick_reopen_works_every_time() {
 fn a_directory_of_another_version_or_of_somebody_else_is_refused() {
     let place = Place::new();
     drop(place.open().unwrap());
-    for other in ["cvrsd journal 2\n", "cvrsd journal 4\n", ""] {
+    for other in ["cvrsd journal 2\n", "cvrsd journal 5\n", ""] {
         fs::write(place.dir().join("format"), other).unwrap();
         assert!(matches!(place.error(), Error::Format(_)));
     }

@@ -6,12 +6,15 @@ use ::sled::{
 };
 
 use super::{
-    super::{Error, codec},
+    super::{Error, Purged, codec},
     plan::{Counters, Plan},
+    purge::Removal,
     storage,
 };
 
 const COUNTERS_KEY: &[u8] = b"counters";
+/// From the first purge on.
+const PURGED_KEY: &[u8] = b"purged";
 
 /// One handle for each tree.
 pub(super) struct Trees {
@@ -68,6 +71,28 @@ impl Trees {
         codec::decode_counters(&value).map(Counters::from_numbers)
     }
 
+    /// What was purged so far.
+    pub(super) fn purged(&self) -> Result<Purged, Error> {
+        let value = self.meta.get(PURGED_KEY).map_err(storage)?;
+        value.map_or(Ok(Purged::default()), |value| codec::decode_purged(&value))
+    }
+
+    /// Takes jobs out in one transaction. What leads to a job goes before it, and its events last: a reader
+    /// may look while sled writes the trees one after the other.
+    pub(super) fn take_out(&self, removal: &Removal) -> Result<(), Error> {
+        let purged = codec::encode_purged(&removal.purged)?;
+        let all = (&self.requests, &self.tenants, &self.jobs, &self.events, &self.meta);
+        all.transaction(|(requests, tenants, jobs, events, meta)| {
+            requests.apply_batch(&removal.requests)?;
+            tenants.apply_batch(&removal.tenants)?;
+            jobs.apply_batch(&removal.jobs)?;
+            events.apply_batch(&removal.events)?;
+            meta.insert(PURGED_KEY, purged.as_slice())?;
+            Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
+        })
+        .map_err(failed)
+    }
+
     /// Stores all of the plan in one transaction. Jobs and events come first, as a reader of the
     /// other trees may look while sled writes them one after the other.
     pub(super) fn apply(&self, plan: &Plan) -> Result<(), Error> {
@@ -83,9 +108,13 @@ impl Trees {
             meta.insert(COUNTERS_KEY, counters.as_slice())?;
             Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
         })
-        .map_err(|error| match error {
-            TransactionError::Abort(never) => match never {},
-            TransactionError::Storage(error) => storage(error),
-        })
+        .map_err(failed)
+    }
+}
+
+fn failed(error: TransactionError<std::convert::Infallible>) -> Error {
+    match error {
+        TransactionError::Abort(never) => match never {},
+        TransactionError::Storage(error) => storage(error),
     }
 }

@@ -6,7 +6,7 @@ use ::sled::{IVec, Tree};
 
 use super::{
     super::{
-        Error,
+        Error, Purged,
         codec::{self, Hash, NO_HASH, StoredJob},
     },
     keys,
@@ -20,6 +20,7 @@ use crate::domain::{IllegalTransition, Job, JobId};
 pub(super) fn verify(
     trees: &Trees,
     known: Counters,
+    purged: &Purged,
     visit: &mut dyn FnMut(&Job),
 ) -> Result<u64, Error> {
     let mut events = Events { entries: trees.events.iter().peekable(), count: 0 };
@@ -40,13 +41,32 @@ pub(super) fn verify(
     }
     events.check_end()?;
     found.events = events.count;
-    if found != known {
-        return Err(damaged(format!("counted {found:?}, stored is {known:?}")));
+    check_counters(found, known, purged)?;
+    if trees.purged()? != *purged {
+        return Err(damaged("the record of what was purged has changed".to_owned()));
     }
     check_count("tenants", &trees.tenants, found.jobs)?;
     check_count("requests", &trees.requests, with_request)?;
     check_count("unfinished", &trees.unfinished, unfinished)?;
     Ok(found.jobs)
+}
+
+/// What is there and what was purged is all that ever was. The newest submit may be purged.
+fn check_counters(found: Counters, known: Counters, purged: &Purged) -> Result<(), Error> {
+    let jobs = found.jobs.checked_add(purged.jobs) == Some(known.jobs);
+    let events = found.events.checked_add(purged.events) == Some(known.events);
+    let newest = if purged.jobs == 0 {
+        found.last_order == known.last_order
+    } else {
+        found.last_order <= known.last_order
+    };
+    if jobs && events && newest {
+        return Ok(());
+    }
+    let (jobs, events) = (purged.jobs, purged.events);
+    Err(damaged(format!(
+        "counted {found:?}, stored is {known:?}, purged {jobs} jobs and {events} events"
+    )))
 }
 
 /// All events of all jobs, job after job.

@@ -4,7 +4,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::support::*;
 use crate::{
-    domain::{Applied, JobId, Operation, Storage, StorageSet, Tenant},
+    domain::{Applied, JobId, Operation, PurgedJob, Storage, StorageSet, Tenant},
     records::{Batch, Entry, Misses, RecordStore, Row},
 };
 
@@ -27,6 +27,9 @@ enum Step {
         breaks_off: bool,
     },
     Forget {
+        job: usize,
+    },
+    Purge {
         job: usize,
     },
     Reopen,
@@ -62,6 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => apply.prop_map(|(job, ids)| Step::Apply { job, ids }),
         4 => staged.prop_map(|(spec, ids, breaks_off)| Step::Staged { spec, ids, breaks_off }),
         1 => (0..6_usize).prop_map(|job| Step::Forget { job }),
+        1 => (0..6_usize).prop_map(|job| Step::Purge { job }),
         1 => Just(Step::Reopen),
     ];
     vec(step, 1..24)
@@ -181,6 +185,13 @@ proptest! {
                 Step::Forget { job } => {
                     expected.forget(jobs[*job]).unwrap();
                     open.forget(jobs[*job]).unwrap();
+                }
+                Step::Purge { job } => {
+                    let Spec { tenant: name, operation, .. } = specs[*job];
+                    let (id, tenant) = (jobs[*job], tenant(TENANTS[name]));
+                    let purged = [PurgedJob { id, tenant, operation }];
+                    expected.purge(&purged).unwrap();
+                    open.purge(&purged).unwrap();
                 }
                 Step::Reopen => {
                     drop(open);

@@ -10,7 +10,9 @@ use fjall::{Readable, Snapshot};
 use roaring::RoaringBitmap;
 
 use super::{
-    Store, blocks, codec, keys, lists,
+    Store, blocks, codec,
+    keys::{self, Past},
+    lists,
     spaces::{Spaces, failed},
     tenants::State,
 };
@@ -115,7 +117,8 @@ impl<'a> Audit<'a> {
         let tenants: Vec<_> = self.spaces().tenants(&self.view).collect::<Result<_, _>>()?;
         let (mut rows, mut entries) = (0, 0);
         for (tenant, state) in &tenants {
-            let books = self.books.remove(tenant).unwrap_or_default();
+            let mut books = self.books.remove(tenant).unwrap_or_default();
+            self.add_past(state, &mut books)?;
             let books = knows_jobs.then_some(books);
             entries += self.check_index(tenant, state, books.as_ref(), report)?;
             rows += self.check_rows(tenant, state, &mut audited, report)?;
@@ -126,6 +129,22 @@ impl<'a> Audit<'a> {
         audited.rows = rows;
         self.check_rest(knows_jobs, rows, entries, report)?;
         Ok(audited)
+    }
+
+    /// What jobs did that are purged.
+    fn add_past(&mut self, state: &State, books: &mut PerStorage<Book>) -> Result<(), Error> {
+        for storage in Storage::ALL {
+            let book = books.get_mut(storage);
+            for (past, all) in [(Past::Born, &mut book.born), (Past::Ended, &mut book.ended)] {
+                let prefix = keys::past_prefix(past, state.number, storage);
+                for entry in blocks::read_all(&self.view, &self.store.spaces.effects, prefix) {
+                    let (block, rows) = entry?;
+                    self.effects += 1;
+                    *all.entry(block).or_default() |= rows;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn spaces(&self) -> &'a Spaces {

@@ -25,6 +25,25 @@ pub(super) fn effects_prefix(job: JobId, storage: Storage) -> Vec<u8> {
     [job.as_bytes().as_slice(), &[storage_byte(storage)]].concat()
 }
 
+/// What became of rows by jobs that are purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Past {
+    /// A create or update made them.
+    Born,
+    /// A delete ended them.
+    Ended,
+}
+
+/// What the blocks of rows of purged jobs of one tenant begin with, beside those of jobs: no job has an id
+/// that begins so.
+pub(super) fn past_prefix(past: Past, tenant: u32, storage: Storage) -> Vec<u8> {
+    let kind = match past {
+        Past::Born => 0,
+        Past::Ended => 1,
+    };
+    [&[0; 11], [kind].as_slice(), &tenant.to_be_bytes(), &[storage_byte(storage)]].concat()
+}
+
 /// Key of the misses of one batch.
 pub(super) fn misses(job: JobId, position: u64) -> [u8; 24] {
     join([job.as_bytes(), &position.to_be_bytes()])

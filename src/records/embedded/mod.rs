@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod lookup;
 mod plan;
+mod purge;
 mod read;
 mod side;
 mod spaces;
@@ -39,7 +40,7 @@ use self::{
 use super::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged};
 use crate::{
     config,
-    domain::{Applied, JobId, Storage, Tenant},
+    domain::{Applied, JobId, PurgedJob, Storage, Tenant},
 };
 
 /// The embedded record store. One process has it open.
@@ -101,6 +102,10 @@ impl RecordStore for Store {
 
     fn forget(&self, job: JobId) -> Result<(), Error> {
         self.forgotten.add(&self.spaces, job)
+    }
+
+    fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error> {
+        purge::purge(&self.spaces, jobs)
     }
 
     fn failure(&self) -> Result<(), Error> {

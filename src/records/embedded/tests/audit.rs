@@ -7,7 +7,7 @@ use super::{
     super::{Audit, Audited, spaces::Spaces},
     *,
 };
-use crate::domain::{EventKind, Job, PerStorage, Validated, testing};
+use crate::domain::{EventKind, Job, PerStorage, PurgedJob, Validated, testing};
 
 /// The job as a journal tells of it.
 fn job(id: JobId, operation: Operation, applied: Applied) -> Job {
@@ -62,6 +62,46 @@ fn a_sound_store_has_nothing_to_tell() {
     let live = PerStorage { non_redacted: 83, redacted: 83 };
     let audited = audited.unwrap();
     assert_eq!((audited.rows, audited.live), (114, live));
+}
+
+/// Every choice of jobs that are purged, one after the other, in one direction or the other.
+#[test]
+fn a_store_of_which_any_jobs_are_purged_is_sound_and_the_others_are_still_held_against_it() {
+    for choice in 0..32_u32 {
+        let (_temp, store, jobs) = store();
+        let is_purged = |place: &usize| choice & (1 << place) != 0;
+        let mut purged: Vec<usize> = (0..jobs.len()).filter(is_purged).collect();
+        if choice.is_multiple_of(2) {
+            purged.reverse();
+        }
+        let past: Vec<_> = purged.iter().map(|place| PurgedJob::from(&jobs[*place])).collect();
+        for job in &past {
+            store.purge(std::slice::from_ref(job)).unwrap();
+        }
+        // A crash may let it happen again.
+        store.purge(&past).unwrap();
+        let left = (0..jobs.len()).filter(|place| !is_purged(place));
+        let left: Vec<Job> = left.map(|place| jobs[place].clone()).collect();
+        let (audited, told) = audit(&store, &left);
+        assert_eq!(told, Vec::<String>::new(), "{purged:?}");
+        assert_eq!(audited.unwrap().live, PerStorage { non_redacted: 83, redacted: 83 });
+        if let Some((missing, others)) = left.split_last() {
+            let (_, told) = audit(&store, others);
+            assert!(!told.is_empty(), "{purged:?}: nobody misses {:?}", missing.spec.operation);
+        }
+    }
+}
+
+#[test]
+fn rows_that_purged_jobs_made_and_ended_are_noted_no_longer() {
+    let (_temp, store, _) = store();
+    let (create, _) = run(&store, Operation::Create, &ids(200..300));
+    let (delete, _) = run(&store, Operation::Delete, &ids(200..300));
+    let noted = || store.spaces.effects.iter().count();
+    let before = noted();
+    let past = |id, operation| PurgedJob { id, tenant: Tenant::local(), operation };
+    store.purge(&[past(create, Operation::Create), past(delete, Operation::Delete)]).unwrap();
+    assert_eq!(noted(), before - 4);
 }
 
 #[test]
