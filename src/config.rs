@@ -6,10 +6,12 @@ mod auth;
 mod check;
 mod effective;
 mod load;
+mod retention;
 
 pub use auth::{Auth, AuthMode, Client, Quota};
 pub use effective::{Effective, Origins};
 pub use load::{Error, load, load_with_origins};
+pub use retention::{Clock, Retention};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub records: Records,
     /// Running jobs.
     pub engine: Engine,
+    /// How long what a job leaves is kept.
+    pub retention: Retention,
     /// Who may call.
     pub auth: Auth,
     /// Logging.

@@ -25,7 +25,7 @@ pub(crate) use self::{found::Found, listen::lock};
 use crate::{
     admin,
     auth::{self, Authenticator},
-    config::{Config, Effective, Origins},
+    config::{Clock, Config, Effective, Origins},
     engine::{self, Engine, Parts, Service},
     exit::Exit,
     failpoint::{Point, hit},
@@ -147,7 +147,9 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let store = records::embedded::Store::open(&dir.join("records"), &config.records)
         .map_err(|e| stopped(&e))?;
     hit(Point::StartRecords);
+    let keeps_payloads = config.retention.payloads > Clock::After(Duration::ZERO);
     let spool = Spool::open(&config.data, &config.intake).map_err(|e| stopped(&e))?;
+    let spool = spool.keeping_ended(keeps_payloads);
     hit(Point::StartSpool);
     let parts = Parts { journal: Arc::new(journal), store: Arc::new(store), spool };
     Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))

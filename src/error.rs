@@ -164,6 +164,8 @@ codes! {
     JobIdMalformed = "CVRS-JOB-ID", Invalid;
     /// No such job, or another tenant's.
     JobNotFound = "CVRS-JOB-NOT-FOUND", NotFound;
+    /// The job's report was removed after `retention.reports`.
+    ReportPurged = "CVRS-REPORT-PURGED", NotFound;
     /// The idempotency key is empty, too long or has other than visible ASCII characters.
     RequestIdMalformed = "CVRS-REQUEST-ID", Invalid;
     /// The idempotency key was used with another upload.
@@ -248,6 +250,11 @@ impl Error {
     /// A refusal with that code and sentence.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// There is no such job for the caller.
+    pub fn no_job(id: impl fmt::Display) -> Self {
+        Self::new(Code::JobNotFound, format!("there is no job {id}"))
     }
 
     /// Something failed in the daemon. The cause is for the log; callers get a plain sentence.

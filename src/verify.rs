@@ -11,9 +11,12 @@ use crate::{
     engine,
     exit::Exit,
     intake::{self, Stored},
-    journal::{Journal, Sled},
+    journal::{Journal, Purged, Sled},
     limits::DAMAGES_LISTED_MAX,
-    records::embedded::{Audit, Audited, Store},
+    records::{
+        RecordStore,
+        embedded::{Audit, Audited, Store},
+    },
 };
 
 /// What was found.
@@ -87,18 +90,32 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
         findings.note("records", error);
         None
     });
-    check(dir, journal.as_ref(), store.as_ref(), &mut findings);
+    let purged = journal.as_ref().map(Journal::purged).transpose().unwrap_or_else(|error| {
+        findings.note("journal", error);
+        None
+    });
+    let purged = purged.unwrap_or_default();
+    // What a crash left of a purge, as a start does it.
+    if let Some(Err(error)) = store.as_ref().map(|store| store.purge(&purged.newest)) {
+        findings.note("records", error);
+    }
+    check(dir, journal.as_ref().map(|journal| (journal, &purged)), store.as_ref(), &mut findings);
     Ok(findings)
 }
 
 /// Goes through the jobs once, then through the records.
-fn check(dir: &Path, journal: Option<&Sled>, store: Option<&Store>, findings: &mut Findings) {
+fn check(
+    dir: &Path,
+    journal: Option<(&Sled, &Purged)>,
+    store: Option<&Store>,
+    findings: &mut Findings,
+) {
     let mut audit = store.map(Audit::new);
     let mut knows_jobs = false;
-    if let Some(journal) = journal {
+    if let Some((journal, purged)) = journal {
         let workspace = Workspace::of(dir);
         let verified = journal.verify_each(&mut |job| {
-            check_files(dir, &workspace, journal, job, findings);
+            check_files(dir, &workspace, journal, purged, job, findings);
             let Some(open) = &mut audit else { return };
             let told = open.job(job, &mut |what| findings.note("records", what));
             if let Err(error) = told {
@@ -124,12 +141,13 @@ fn check_files(
     dir: &Path,
     workspace: &Workspace,
     journal: &Sled,
+    purged: &Purged,
     job: &Job,
     findings: &mut Findings,
 ) {
     let id = job.spec.id;
     let (length, crc) = job.report();
-    if length > 0 {
+    if length > 0 && !purged.has_report_of(job) {
         findings.reports += 1;
         if let Err(error) = activity::check_report(&workspace.report(id), length, crc) {
             findings.note("reports", format_args!("job {id}: {error}"));

@@ -71,8 +71,8 @@ impl Workspace {
         }
     }
 
-    /// Removes the report of a job that ended without one: what a validation wrote before it failed
-    /// or was cancelled.
+    /// Removes the report of a job, also one that is gone: that of a job that ended without one, which a
+    /// validation began, or one that is kept no longer.
     ///
     /// # Errors
     /// When the system refuses.
@@ -81,6 +81,20 @@ impl Workspace {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// The jobs that have a report.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn reports(&self) -> io::Result<Vec<JobId>> {
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(&self.reports)? {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".tsv"));
+            jobs.extend(id.and_then(|id| id.parse::<JobId>().ok()));
+        }
+        Ok(jobs)
     }
 
     /// The jobs that have files of a run.

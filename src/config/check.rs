@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Auth, AuthMode, Config, Engine, Error, Intake, Log};
+use super::{Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention};
 use crate::auth::Clients;
 
 const MIB: u64 = 1 << 20;
@@ -36,6 +36,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     number("records.cache_bytes", config.records.cache_bytes, MIB..=TIB)?;
     number("records.memtable_bytes", config.records.memtable_bytes, MIB..=TIB)?;
     engine(&config.engine)?;
+    retention(&config.retention)?;
     auth(&config.auth)?;
     log(&config.log)
 }
@@ -90,6 +91,26 @@ fn engine(engine: &Engine) -> Result<(), Error> {
     }
     number("engine.sort_bytes", engine.sort_bytes, 1 << 20..=1 << 40)?;
     time("engine.drain_timeout", engine.drain_timeout, Duration::ZERO..=DAY)
+}
+
+/// Callers must get to see the end of a job, so only a payload may go at once; and a job outlives what only it
+/// leads to.
+fn retention(retention: &Retention) -> Result<(), Error> {
+    let clocks = [
+        ("retention.payloads", retention.payloads, Duration::ZERO),
+        ("retention.reports", retention.reports, Duration::from_secs(1)),
+        ("retention.jobs", retention.jobs, Duration::from_secs(1)),
+    ];
+    for (key, clock, least) in clocks {
+        if let Clock::After(length) = clock {
+            time(key, length, least..=36_500 * DAY)?;
+        }
+        if clock > retention.jobs {
+            let jobs = retention.jobs;
+            return Err(Error(format!("{key} is {clock}, above retention.jobs, which is {jobs}")));
+        }
+    }
+    Ok(())
 }
 
 fn auth(auth: &Auth) -> Result<(), Error> {

@@ -19,6 +19,7 @@ mod quota;
 mod records;
 mod recovery;
 mod reports;
+mod retention;
 mod runtime;
 mod scheduler;
 mod service;

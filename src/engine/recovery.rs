@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io};
 
-use super::{runtime::Error, scheduler::Scheduler, worker};
+use super::{retention, runtime::Error, scheduler::Scheduler, worker};
 use crate::{
     activity::Workspace, domain::JobId, intake::Spool, journal, records::RecordStore, watch::Hub,
 };
@@ -36,7 +36,8 @@ pub fn recover(
             store.forget(id)?;
         }
     }
-    let orphans = spool.sweep(&keep)?;
+    retention::finish(&journal.purged()?.newest, store, spool, workspace)?;
+    let orphans = spool.sweep(&with_payload(journal, spool, keep)?)?;
     for job in &unfinished {
         // Of those in the journal it has been verified.
         if !job.spec.payload.inline {
@@ -47,6 +48,22 @@ pub fn recover(
     }
     tracing::info!(jobs = unfinished.len(), orphans, "recovered");
     Ok(())
+}
+
+/// The jobs whose payloads stay: those that have not ended, and where payloads are kept, the others too.
+fn with_payload(
+    journal: &dyn journal::Journal,
+    spool: &Spool,
+    mut unfinished: HashSet<JobId>,
+) -> Result<HashSet<JobId>, Error> {
+    if spool.keeps_ended() {
+        for id in spool.jobs()? {
+            if journal.job(id)?.is_some() {
+                unfinished.insert(id);
+            }
+        }
+    }
+    Ok(unfinished)
 }
 
 /// An accepted payload that is gone is a loss to be told, not a job to be failed quietly: its job

@@ -14,7 +14,7 @@ use super::runtime::Engine;
 use crate::{
     activity::{self, ReportRow},
     domain::{Job, JobId, Outcome},
-    error::Error,
+    error::{Code, Error},
     limits::{REPORT_PAGE_ERRORS, REPORT_PIECE_BYTES, REPORTS_CHECKED_MAX},
 };
 
@@ -29,17 +29,33 @@ pub struct ReportReader {
 impl ReportReader {
     /// What is durable of a job's report now. The file of a job that ends without a report may be
     /// removed meanwhile; then the job as it stands by now tells.
+    ///
+    /// # Errors
+    /// `ReportPurged` or `JobNotFound` where it was purged, or when it cannot be read.
     pub(super) async fn open(engine: &Engine, job: &Job) -> Result<Self, Error> {
+        check_kept(engine, job)?;
         let path = engine.workspace.report(job.spec.id);
         let checked = &engine.reports_checked;
-        match Self::open_as(path.clone(), job, checked).await {
+        let opened = match Self::open_as(path.clone(), job, checked).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let newest = engine.journal.job(job.spec.id).await.map_err(Error::internal)?;
-                Self::open_as(path, newest.as_deref().unwrap_or(job), checked).await
+                let newest = newest.ok_or_else(|| Error::no_job(job.spec.id))?;
+                check_kept(engine, &newest)?;
+                Self::open_as(path, &newest, checked).await
             }
             opened => opened,
+        };
+        match opened {
+            // Purged this moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                check_kept(engine, job)?;
+                match engine.journal.job(job.spec.id).await.map_err(Error::internal)? {
+                    Some(_) => Err(Error::internal(error)),
+                    None => Err(Error::no_job(job.spec.id)),
+                }
+            }
+            opened => opened.map_err(Error::internal),
         }
-        .map_err(Error::internal)
     }
 
     async fn open_as(path: PathBuf, job: &Job, checked: &Checked) -> io::Result<Self> {
@@ -108,6 +124,14 @@ impl ReportReader {
         self.file = Some(file);
         Ok((!rows.is_empty()).then_some(rows))
     }
+}
+
+fn check_kept(engine: &Engine, job: &Job) -> Result<(), Error> {
+    if engine.horizon.has_report_of(job) {
+        let text = format!("the report of job {} is no longer kept", job.spec.id);
+        return Err(Error::new(Code::ReportPurged, text));
+    }
+    Ok(())
 }
 
 /// Reports that were held against their checksums since the start. A poll that lists some errors must not read

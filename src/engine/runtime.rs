@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use super::{
     quota::Quotas,
     recovery::recover,
     reports::Checked,
+    retention::{Horizon, Purger, Retention},
     scheduler::{Class, Scheduler},
     tally::Tally,
     worker::Worker,
@@ -75,6 +76,9 @@ pub struct Engine {
     pub(super) data_dir: PathBuf,
     /// In microseconds since the Unix epoch.
     pub(super) start_time_us: i64,
+    pub(super) horizon: Arc<Horizon>,
+    purger: Arc<Purger>,
+    retention: Retention,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -127,6 +131,18 @@ impl Engine {
             poison: poison.clone(),
         });
         let workers = start_workers(&worker, &config.engine)?;
+        let horizon = Arc::new(Horizon::default());
+        horizon.note(&stored.purged()?);
+        let purger = Arc::new(Purger {
+            clocks: config.retention.clone(),
+            journal: handle.clone(),
+            store: Arc::clone(&store),
+            spool: spool.clone(),
+            workspace: workspace.clone(),
+            horizon: Arc::clone(&horizon),
+            turn: Mutex::default(),
+        });
+        let retention = Retention::start(Arc::clone(&purger), poison.clone())?;
         let poison = poison.clone();
         Ok(Self {
             _lookouts: lookouts,
@@ -138,12 +154,15 @@ impl Engine {
             poison,
             quotas,
             reports_checked: Checked::default(),
+            horizon,
             scheduler,
             pauses,
             tally,
             attempts_max: config.engine.max_attempts,
             data_dir: config.data.dir.clone(),
             start_time_us: clock::now_us(),
+            purger,
+            retention,
             workers,
         })
     }
@@ -151,13 +170,23 @@ impl Engine {
     /// Tells running jobs to stop at their next batch and watchers that the daemon drains.
     pub fn drain(&self) {
         self.scheduler.drain();
+        self.retention.stop();
         self.hub.drain();
     }
 
-    /// Whether every worker has stopped.
+    /// Whether every worker has stopped, and purging too.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.workers.iter().all(JoinHandle::is_finished)
+        self.workers.iter().all(JoinHandle::is_finished) && self.retention.is_finished()
+    }
+
+    /// Purges what is due at that time, in microseconds since the Unix epoch, as the daemon itself does from
+    /// time to time. Blocks.
+    ///
+    /// # Errors
+    /// When a store fails or a directory cannot be read.
+    pub fn purge(&self, now_us: i64) -> Result<(), Error> {
+        self.purger.run(now_us, &mut |_| true)
     }
 
     /// Waits until every worker has stopped, but not beyond the deadline; then commits what is queued and

@@ -241,7 +241,7 @@ impl Service {
         caller.may_read()?;
         let job = self.ready()?.journal.job(id).await.map_err(internal)?;
         let own = job.filter(|job| job.spec.tenant == caller.tenant);
-        own.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))
+        own.ok_or_else(|| Error::no_job(id))
     }
 
     /// A page of the caller's jobs, newest first.
@@ -253,10 +253,14 @@ impl Service {
         let engine = self.ready()?;
         let size = if query.page_size == 0 { PAGE_JOBS_DEFAULT } else { query.page_size };
         let size = size.min(PAGE_JOBS_MAX);
+        let (mut last, below_id) = match page_end(engine, caller, &query.page_token).await? {
+            PageEnd::Start => (None, None),
+            PageEnd::Job(job) => (Some(job), None),
+            PageEnd::Purged(id) => (None, Some(id)),
+        };
         // A filter may pass over many jobs; they are not read one by one.
-        let filtered = query.status.is_some() || query.operation.is_some();
+        let filtered = query.status.is_some() || query.operation.is_some() || below_id.is_some();
         let read = if filtered { PAGE_JOBS_MAX } else { size };
-        let mut last = page_end(engine, caller, &query.page_token).await?;
         let mut page = JobPage::default();
         let mut seen = 0;
         loop {
@@ -271,7 +275,8 @@ impl Service {
                 seen += 1;
                 last = Some(Arc::clone(&job));
                 let wanted = query.status.is_none_or(|s| s == job.status())
-                    && query.operation.is_none_or(|o| o == job.spec.operation);
+                    && query.operation.is_none_or(|o| o == job.spec.operation)
+                    && below_id.is_none_or(|id| job.spec.id < id);
                 if wanted {
                     page.jobs.push(job);
                 }
@@ -499,23 +504,29 @@ fn check_request_id(id: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where the page before ended.
+enum PageEnd {
+    /// There was none.
+    Start,
+    Job(Arc<Job>),
+    /// A job that may have been purged: the page goes on with the ids below.
+    Purged(JobId),
+}
+
 /// The job at which the page before ended, whose id is the token: a place in the order of submits would
-/// tell how much other tenants submit. Theirs are refused in the words for none.
-async fn page_end(
-    engine: &Engine,
-    caller: &Principal,
-    token: &str,
-) -> Result<Option<Arc<Job>>, Error> {
+/// tell how much other tenants submit. Theirs are treated like none.
+async fn page_end(engine: &Engine, caller: &Principal, token: &str) -> Result<PageEnd, Error> {
     if token.is_empty() {
-        return Ok(None);
+        return Ok(PageEnd::Start);
     }
-    let job = match token.parse() {
-        Ok(id) => engine.journal.job(id).await.map_err(internal)?,
-        Err(_) => None,
-    };
-    let own = job.filter(|job| job.spec.tenant == caller.tenant);
     let unknown = || Error::new(Code::PageToken, "the page token is not one of ours");
-    own.map(Some).ok_or_else(unknown)
+    let id: JobId = token.parse().map_err(|_| unknown())?;
+    let job = engine.journal.job(id).await.map_err(internal)?;
+    match job.filter(|job| job.spec.tenant == caller.tenant) {
+        Some(job) => Ok(PageEnd::Job(job)),
+        None if engine.horizon.is_behind(id) => Ok(PageEnd::Purged(id)),
+        None => Err(unknown()),
+    }
 }
 
 fn rules(config: &config::Validation, received_us: i64) -> Rules {
@@ -536,6 +547,8 @@ fn rules(config: &config::Validation, received_us: i64) -> Rules {
 pub(super) fn internal(error: journal::Error) -> Error {
     match error {
         journal::Error::Poisoned => Error::new(Code::Internal, "the daemon is stopping"),
+        // Purged between a look and what followed.
+        journal::Error::NoJob(id) => Error::no_job(id),
         other => Error::internal(other),
     }
 }

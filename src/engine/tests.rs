@@ -4,6 +4,7 @@ mod cancelling;
 mod grouping;
 mod operating;
 mod parts;
+mod purging;
 mod restarting;
 mod running;
 mod support;

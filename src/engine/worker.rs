@@ -388,7 +388,7 @@ pub fn cleanup(
         }
         // Behind what only its directory reminds the next start of.
         workspace.clear(id)?;
-        if job.spec.payload.inline { Ok(()) } else { spool.remove(id) }
+        if job.spec.payload.inline { Ok(()) } else { spool.end(id) }
     };
     if let Err(error) = remove() {
         tracing::warn!(job = %id, %error, "files of a finished job are left for the next start");

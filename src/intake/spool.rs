@@ -32,6 +32,8 @@ const PAYLOADS: &str = "payloads";
 #[derive(Clone, Debug)]
 pub struct Spool {
     shared: Arc<Shared>,
+    /// Payloads stay when their jobs end.
+    keeps_ended: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,13 @@ impl Spool {
         let room = Room::open(data_dir, data.reserve_bytes)?;
         let config = config.clone();
         let shared = Shared { incoming, payloads, config, begun, files, room, next };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), keeps_ended: false })
+    }
+
+    /// Whether payloads stay when their jobs end; then each has a file, however small it is.
+    #[must_use]
+    pub fn keeping_ended(self, keeps_ended: bool) -> Self {
+        Self { keeps_ended, ..self }
     }
 
     /// Begins an upload. `announced_length` is the `Content-Length` where the caller sent one; `meter`
@@ -113,7 +121,8 @@ impl Spool {
         let path = self.shared.incoming.join(format!("{number}.part"));
         let (config, room) = (config.clone(), Arc::clone(&self.shared.room));
         let idle_timeout = config.idle_timeout;
-        let order = Order { path, room, media, encoding, config, meter, keep_max };
+        let to_file = self.keeps_ended;
+        let order = Order { path, room, media, encoding, config, meter, keep_max, to_file };
         Ok(Upload::new(self.clone(), slot, Body::new(order), idle_timeout))
     }
 
@@ -162,6 +171,36 @@ impl Spool {
         }
     }
 
+    /// The payload of a job that has ended is needed no longer; where those are kept it stays. Blocks the
+    /// thread.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn end(&self, id: JobId) -> io::Result<()> {
+        if self.keeps_ended { Ok(()) } else { self.remove(id) }
+    }
+
+    /// Whether payloads stay when their jobs end.
+    #[must_use]
+    pub fn keeps_ended(&self) -> bool {
+        self.keeps_ended
+    }
+
+    /// The jobs that have a payload here. Files that are not named like a job are left out.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn jobs(&self) -> io::Result<Vec<JobId>> {
+        let mut jobs = Vec::new();
+        for file in std::fs::read_dir(&self.shared.payloads)? {
+            match file?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                Some(id) => jobs.push(id),
+                None => tracing::warn!("a file among the payloads is not named like a job"),
+            }
+        }
+        Ok(jobs)
+    }
+
     /// Removes every payload whose job is not in `keep` and returns how many there were. Only for
     /// the start, before uploads come in. Files that are not named like a job are left alone.
     /// Blocks the thread.
@@ -170,12 +209,7 @@ impl Spool {
     /// When the directory cannot be read or a file cannot be removed.
     pub fn sweep(&self, keep: &HashSet<JobId>) -> io::Result<u64> {
         let mut removed = 0;
-        for file in std::fs::read_dir(&self.shared.payloads)? {
-            let name = file?.file_name();
-            let Some(id) = name.to_str().and_then(|n| n.parse::<JobId>().ok()) else {
-                tracing::warn!("a file among the payloads is not named like a job");
-                continue;
-            };
+        for id in self.jobs()? {
             if !keep.contains(&id) {
                 self.remove(id)?;
                 removed += 1;

@@ -49,6 +49,8 @@ pub(super) struct Order {
     pub config: config::Intake,
     pub meter: Meter,
     pub keep_max: u64,
+    /// Also a small body gets a file.
+    pub to_file: bool,
 }
 
 /// Is told how many decoded bytes come next, before they are written; its refusal ends the upload.
@@ -116,11 +118,12 @@ pub(super) struct Body {
     /// Bytes before decoding.
     sent: u64,
     sink: Sink,
+    to_file: bool,
 }
 
 impl Body {
     pub(super) fn new(order: Order) -> Self {
-        let Order { path, room, media, encoding, config, meter, keep_max } = order;
+        let Order { path, room, media, encoding, config, meter, keep_max, to_file } = order;
         let sink = Sink {
             place: Place::Memory(Vec::new(), path),
             slot: None,
@@ -131,7 +134,7 @@ impl Body {
             meter,
             keep_max,
         };
-        Self { media, encoding, config, decoder: Decoder::new(encoding), sent: 0, sink }
+        Self { media, encoding, config, decoder: Decoder::new(encoding), sent: 0, sink, to_file }
     }
 
     /// Whether so many more bytes are taken at once, without a file and without decoding.
@@ -142,7 +145,8 @@ impl Body {
     /// Whether the end needs no file either. A small zip of much text does: its text is not read in
     /// memory.
     pub(super) fn is_small(&self) -> bool {
-        let small = |bytes: &[u8]| self.media == MediaType::Text || announces_little(bytes);
+        let text = self.media == MediaType::Text;
+        let small = |bytes: &[u8]| !self.to_file && (text || announces_little(bytes));
         self.sink.memory().is_some_and(|bytes| small(bytes))
     }
 

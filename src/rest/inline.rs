@@ -6,7 +6,7 @@ use super::view::listed_errors;
 use crate::{
     domain::{Job, PerStorage, Storage},
     engine::Service,
-    error::Error,
+    error::{Code, Error},
 };
 
 /// The error lists of a status body.
@@ -46,7 +46,11 @@ pub(super) async fn fit<V: Serialize>(
     }
     let bare = json_chars(&view(Inline { truncated: true, ..Inline::default() }))?;
     let mut cut = Cut::new(budget_chars.saturating_sub(bare), total);
-    let mut reader = service.report(job).await?;
+    let mut reader = match service.report(job).await {
+        // The counts are all that is left of it.
+        Err(Error { code: Code::ReportPurged, .. }) => return Ok(view(cut.finish())),
+        reader => reader?,
+    };
     'report: while let Some(page) = reader.next_page().await? {
         for row in &page {
             if !cut.offer(row.storage, row.text())? {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     domain::{Event, Job, JobId},
     error::Error,
-    journal::Handle,
+    journal::{self, Handle},
     limits::WATCH_PAGE_EVENTS,
 };
 
@@ -42,7 +42,11 @@ impl Replay {
         if self.page.is_empty() {
             let after = self.state.as_ref().map_or(0, |job| job.seq);
             let page = self.journal.events(self.id, after, WATCH_PAGE_EVENTS).await;
-            self.page = page.map_err(Error::internal)?.into();
+            self.page = match page {
+                // Purged while it was read.
+                Err(journal::Error::NoJob(id)) => return Err(Error::no_job(id)),
+                page => page.map_err(Error::internal)?.into(),
+            };
         }
         let missing = || Error::internal(format_args!("job {} lacks a committed event", self.id));
         self.page.pop_front().ok_or_else(missing)

@@ -159,8 +159,7 @@ async fn find(hub: &Hub, journal: &Handle, id: JobId) -> Result<(Option<Live>, A
             return Ok((Some(Live { feed, latest }), newest));
         }
         let newest = journal.job(id).await.map_err(Error::internal)?;
-        let newest =
-            newest.ok_or_else(|| Error::new(Code::JobNotFound, format!("there is no job {id}")))?;
+        let newest = newest.ok_or_else(|| Error::no_job(id))?;
         if newest.is_terminal() {
             return Ok((None, newest));
         }

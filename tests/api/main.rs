@@ -21,5 +21,6 @@ mod lifecycle;
 mod openapi;
 mod reserve;
 mod rest;
+mod retention;
 mod twice;
 mod watch;

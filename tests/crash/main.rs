@@ -49,6 +49,11 @@ const ENV: &[(&str, &str)] = &[
     ("CVRSD__ENGINE__RETRY_MIN", "10ms"),
 ];
 
+/// A job is purged some seconds after its end, when all are submitted; its report before.
+#[cfg(feature = "failpoints")]
+const PURGING: &[(&str, &str)] =
+    &[("CVRSD__RETENTION__REPORTS", "2s"), ("CVRSD__RETENTION__JOBS", "4s")];
+
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
@@ -57,11 +62,18 @@ fn setting(name: &str, default: u64) -> u64 {
 struct Place {
     daemon: Mutex<Option<Daemon>>,
     address: Mutex<String>,
+    env: &'static [(&'static str, &'static str)],
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { daemon: Mutex::default(), address: Mutex::default(), env: ENV }
+    }
 }
 
 impl Place {
     fn start(&self, dir: &Path) {
-        let daemon = support::start(dir, ENV);
+        let daemon = support::start(dir, self.env);
         self.address.lock().unwrap().clone_from(&daemon.grpc);
         *self.daemon.lock().unwrap() = Some(daemon);
     }
@@ -147,7 +159,7 @@ fn nothing_is_lost_or_doubled_by_kill_9_at_random_moments() {
     let seed = setting("CVRSD_KILL_SEED", u64::from(std::process::id()));
     println!("CVRSD_KILL_ROUNDS={rounds} CVRSD_KILL_SEED={seed}");
     let dir = tempfile::tempdir().unwrap();
-    let place = Arc::new(Place { daemon: Mutex::default(), address: Mutex::default() });
+    let place = Arc::new(Place::default());
     place.start(dir.path());
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::ExitStatus,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,11 +16,11 @@ use std::{
 use cvrsd::{
     cvrs::sample::{Model as People, Sample},
     failpoint::Point,
-    proto::jobs::{CancelJobRequest, Operation, Outcome},
+    proto::jobs::{CancelJobRequest, GetJobRequest, Operation, Outcome},
 };
 
 use super::{
-    ENV, Place, Script, Step, Watched, check, submit_through_kills,
+    PURGING, Place, Script, Step, Watched, check, submit_through_kills,
     support::{
         self,
         jobs::{self, Upload},
@@ -43,6 +43,14 @@ fn nothing_is_lost_or_doubled_by_an_abort_at_any_point() {
     let mut never = Vec::new();
     for point in Point::ALL {
         let mut reached = 0;
+        if point.as_str().starts_with("purge.") {
+            let at: Vec<u64> = hits.iter().copied().filter(|n| walk_purge(*point, *n)).collect();
+            println!("{}: aborted at {at:?} of {hits:?}", point.as_str());
+            if at.is_empty() {
+                never.push(point.as_str());
+            }
+            continue;
+        }
         for plan in [creates_and_deletes, updates_and_cancels] {
             let at: Vec<u64> = hits.iter().copied().filter(|n| walk(*point, *n, plan())).collect();
             println!("{}: aborted at {at:?} of {hits:?}", point.as_str());
@@ -76,7 +84,7 @@ struct Outcomes {
 /// Carries the plan out on a daemon that aborts there; whether it came there so often.
 fn walk(point: Point, hits: u64, mut plan: Plan) -> bool {
     let dir = tempfile::tempdir().unwrap();
-    let place = Arc::new(Place { daemon: Mutex::default(), address: Mutex::default() });
+    let place = Arc::new(Place::default());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let armed = format!("{}:{hits}", point.as_str());
     let mut reached = false;
@@ -118,9 +126,71 @@ fn walk(point: Point, hits: u64, mut plan: Plan) -> bool {
     reached
 }
 
+/// Jobs that are purged as soon as they may be, on a daemon that aborts there; whether it came there so
+/// often. What they did stays, and nothing else is left of them.
+fn walk_purge(point: Point, hits: u64) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place { env: PURGING, ..Place::default() };
+    let armed = format!("{}:{hits}", point.as_str());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut script = script();
+    let mut steps = vec![step(&mut script, Operation::Create, 0, 1_000)];
+    steps.extend(small(&mut script, Operation::Create));
+    steps.push(step(&mut script, Operation::Delete, 300, 900));
+    steps.extend(small(&mut script, Operation::Delete));
+    let mut reached = start_armed(&place, dir.path(), &armed);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let keeper = scope.spawn(|| keep_alive(&place, dir.path(), &stop));
+        runtime.block_on(async {
+            let mut ids = Vec::new();
+            for step in &steps {
+                ids.push(submit_once(&place, step).await);
+            }
+            for id in ids {
+                until_gone(&place, &id).await;
+            }
+        });
+        stop.store(true, Ordering::Release);
+        reached |= keeper.join().unwrap();
+    });
+    let daemon = place.daemon.lock().unwrap().take().unwrap();
+    runtime.block_on(script.model.check_live(&daemon.admin));
+    support::wait_empty(dir.path(), &["reports", "payloads", "work", "spool"]);
+    assert!(daemon.stop().success(), "{armed}");
+    support::verify(dir.path());
+    reached
+}
+
+/// Submits until it is answered.
+async fn submit_once(place: &Place, step: &Step) -> String {
+    loop {
+        if let Some(mut client) = place.connect().await
+            && let Ok((job_id, _)) = jobs::submit(&mut client, &step.upload).await
+        {
+            return job_id;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until there is no such job any more.
+async fn until_gone(place: &Place, job_id: &str) {
+    loop {
+        let request = GetJobRequest { job_id: job_id.to_owned() };
+        if let Some(mut client) = place.connect().await
+            && let Err(status) = client.get_job(request).await
+            && status.code() == tonic::Code::NotFound
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Whether the daemon aborted before it was ready; then another one is there.
 fn start_armed(place: &Place, dir: &Path, armed: &str) -> bool {
-    let env: Vec<_> = ENV.iter().copied().chain([("CVRSD_FAILPOINT", armed)]).collect();
+    let env: Vec<_> = place.env.iter().copied().chain([("CVRSD_FAILPOINT", armed)]).collect();
     let mut child = support::spawn(dir, &env);
     if support::wait_ready(dir, &mut child).is_none() {
         assert_aborted(support::wait_exit(&mut child));

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -69,7 +69,7 @@ fn small_jobs_are_neither_lost_nor_doubled_by_kill_9_at_random_moments() {
     let seed = setting("CVRSD_KILL_SEED", u64::from(std::process::id()));
     println!("CVRSD_KILL_ROUNDS={rounds} CVRSD_KILL_SEED={seed}");
     let dir = tempfile::tempdir().unwrap();
-    let place = Arc::new(Place { daemon: Mutex::default(), address: Mutex::default() });
+    let place = Arc::new(Place::default());
     place.start(dir.path());
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Runtime::new().unwrap();

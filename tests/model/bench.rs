@@ -9,7 +9,7 @@ use std::{
 
 use cvrsd::{
     auth::Principal,
-    config::Config,
+    config::{Clock, Config},
     domain::{Storage, StorageSet, Tenant},
     engine::{Engine, Parts, Service},
     intake::Spool,
@@ -29,6 +29,8 @@ use super::{
 
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long jobs and reports are kept; the clock of a purge is set so far ahead.
+pub const KEPT: Duration = Duration::from_hours(100 * 24);
 /// Attempts of a job that crashes interrupt again and again.
 const ATTEMPTS: u32 = 1_000_000;
 
@@ -108,6 +110,8 @@ impl Bench {
         config.engine.express_bytes = 8_000;
         config.engine.sort_bytes = 1_000;
         config.records.memtable_bytes = 1 << 20;
+        config.retention.reports = Clock::After(KEPT);
+        config.retention.jobs = Clock::After(KEPT);
         config.data.dir = temp.path().join("life-0");
         let kept = (kind == Kind::Memory).then(|| Stores {
             journal: Arc::new(journal::Memory::default()),

@@ -55,6 +55,8 @@ pub enum Step {
     /// Waits for all jobs and compares everything.
     Settle,
     Drain,
+    /// All that ended before the job so many before the newest.
+    Purge(usize),
     /// And the unfinished job that the next process is asked to cancel before anything else.
     Crash(Crash, Option<usize>),
 }
@@ -130,6 +132,7 @@ impl ReferenceStateMachine for Asked {
             3 => (0_u64..2_000).prop_map(Step::Pause),
             4 => Just(Step::Settle),
             2 => Just(Step::Drain),
+            2 => job().prop_map(Step::Purge),
             7 => (crash(), prop::option::weighted(0.3, 0_usize..3))
                 .prop_map(|(crash, cancel)| Step::Crash(crash, cancel)),
         ]

@@ -21,6 +21,7 @@ mod life;
 mod machine;
 mod oracle;
 mod perform;
+mod purging;
 mod rows;
 mod tally;
 mod verdict;

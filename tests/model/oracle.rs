@@ -36,6 +36,8 @@ pub struct Oracle {
     pub jobs: BTreeMap<JobId, Known>,
     /// Submits without an answer: each made a job or none.
     lost: Vec<Arc<Upload>>,
+    /// A purge was cut off: what ended before that time may be gone.
+    purging_us: Option<i64>,
     pub live: BTreeMap<(Tenant, Storage), BTreeMap<String, Row>>,
 }
 
@@ -140,9 +142,30 @@ impl Oracle {
             }
             self.observe(job);
         }
-        assert!(missing.is_empty(), "lost jobs: {missing:?}");
+        let purging_us = self.purging_us.take();
+        for id in missing {
+            let ended_us = self.jobs.remove(&id).unwrap().newest.end_time_us;
+            let purged = ended_us.zip(purging_us).is_some_and(|(end, before)| end < before);
+            assert!(purged, "{id} is lost");
+        }
         self.lost.clear();
         found
+    }
+
+    /// All that ended before that time are purged; which they were.
+    pub fn purge(&mut self, before_us: i64) -> Vec<JobId> {
+        let ended = |known: &Known| known.newest.end_time_us.is_some_and(|end| end < before_us);
+        let gone: Vec<_> =
+            self.jobs.iter().filter(|(_, known)| ended(known)).map(|(id, _)| *id).collect();
+        for id in &gone {
+            self.jobs.remove(id);
+        }
+        gone
+    }
+
+    /// A purge of what ended before that time was cut off.
+    pub fn may_be_purged(&mut self, before_us: i64) {
+        self.purging_us = Some(before_us);
     }
 
     /// The job was seen, read from what is newest.

@@ -50,6 +50,7 @@ impl Bench {
             Step::Pause(us) => sleep(Duration::from_micros(us)).await,
             Step::Settle => self.settle().await,
             Step::Drain => self.drain().await,
+            Step::Purge(back) => self.purge(back).await,
             Step::Crash(crash, cancel) => {
                 self.cancel_first = cancel;
                 match crash {
@@ -316,6 +317,7 @@ fn named(step: &Step) -> (&'static str, usize) {
         Step::Pause(_) => ("pauses", 1),
         Step::Settle => ("settles", 1),
         Step::Drain => ("drains", 1),
+        Step::Purge(_) => ("purges", 1),
         Step::Crash(..) => ("kills planned", 1),
     }
 }

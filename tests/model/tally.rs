@@ -14,7 +14,7 @@ static MEMORY: Mutex<Counts> = Mutex::new(BTreeMap::new());
 static FILES: Mutex<Counts> = Mutex::new(BTreeMap::new());
 
 /// Counts beside the operations.
-const BESIDE: [&str; 3] = ["crashes", "jobs checked", "lost answers found"];
+const BESIDE: [&str; 4] = ["crashes", "jobs checked", "jobs purged", "lost answers found"];
 
 fn with<T>(kind: Kind, look: impl FnOnce(&mut Counts) -> T) -> T {
     let counts = match kind {

@@ -96,7 +96,9 @@ refusals! {
     /// Refusals of whatever names a job.
     JobRefusals = [JobIdMalformed, Parameter, JobNotFound, Starting];
     /// Refusals of a report.
-    ReportRefusals = [JobIdMalformed, Parameter, JobNotFound, Range, Starting];
+    ReportRefusals = [
+        JobIdMalformed, Parameter, JobNotFound, ReportPurged, Range, Starting,
+    ];
     /// Refusals of a refresh.
     RefreshRefusals = [];
     /// Refusals of a stream of events.
