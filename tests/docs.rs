@@ -434,7 +434,7 @@ fn check_options(call: &str) -> usize {
     let command: Vec<&str> = words.by_ref().take_while(|w| !w.starts_with('-')).collect();
     let options: Vec<&str> = call.split_whitespace().filter(|w| w.starts_with("--")).collect();
     let Some(first) = command.first() else { return 0 };
-    let nested = ["client", "records"].contains(first).then(|| command.get(1)).flatten();
+    let nested = ["admin", "client", "records"].contains(first).then(|| command.get(1)).flatten();
     let mut help = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
     let help = help.arg(first).args(nested).arg("--help").output().unwrap();
     assert!(help.status.success(), "there is no command {first}: {call}");
