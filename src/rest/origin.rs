@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,7 +18,7 @@ use crate::error::{Code, Error};
 
 /// Refuses what the page of another site sends.
 pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) -> Response {
-    if face.authenticator.is_off() && is_foreign(request.headers()) {
+    if face.authenticator.is_off() && is_foreign(request.headers(), request.uri()) {
         let sentence = "a page of another origin sends this, and authentication is off";
         return Problem(Error::new(Code::Origin, sentence)).into_response();
     }
@@ -26,15 +26,20 @@ pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) 
 }
 
 /// Whether a browser sends it from a page that is not this listener's.
-fn is_foreign(headers: &HeaderMap) -> bool {
+fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     // A page's own reads name no origin, but no browser leaves out the languages of its user.
     if !headers.contains_key(header::ORIGIN) && !headers.contains_key(header::ACCEPT_LANGUAGE) {
         return false;
     }
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let own = text(header::HOST).filter(|authority| is_loopback(authority));
+    // HTTP/2 names the host in its own place.
+    let host = uri.authority().map_or_else(|| text(header::HOST), |host| Some(host.as_str()));
+    let own = host.filter(|authority| is_loopback(authority));
     let named = if headers.contains_key(header::ORIGIN) {
-        text(header::ORIGIN).and_then(|origin| origin.strip_prefix("http://"))
+        // Whatever a browser finds at this host and port is this listener, with TLS or without.
+        text(header::ORIGIN).and_then(|origin| {
+            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+        })
     } else {
         own
     };
@@ -60,13 +65,16 @@ mod tests {
     fn only_a_page_of_this_listener_is_our_own() {
         let foreign = |origin: &'static str, host: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static(host));
             if origin == "read" {
                 headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
             } else if !origin.is_empty() {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            is_foreign(&headers)
+            let http2 = is_foreign(&headers, &format!("https://{host}/x").parse().unwrap());
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            let http1 = is_foreign(&headers, &Uri::from_static("/x"));
+            assert_eq!(http1, http2, "{origin} {host}");
+            http1
         };
         for (origin, host) in [
             ("", "anything"),
@@ -75,6 +83,7 @@ mod tests {
             ("http://localhost:8080", "localhost:8080"),
             ("http://[::1]:8080", "[::1]:8080"),
             ("http://127.0.0.1", "127.0.0.1"),
+            ("https://localhost:8080", "localhost:8080"),
         ] {
             assert!(!foreign(origin, host), "{origin} {host}");
         }
@@ -82,7 +91,7 @@ mod tests {
             ("http://evil.example", "127.0.0.1:8080"),
             ("http://evil.example:8080", "evil.example:8080"),
             ("http://127.0.0.1:9999", "127.0.0.1:8080"),
-            ("https://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("https://127.0.0.1:9999", "127.0.0.1:8080"),
             ("null", "127.0.0.1:8080"),
             ("read", "evil.example:8080"),
         ] {
