@@ -7,11 +7,13 @@ mod check;
 mod effective;
 mod load;
 mod retention;
+mod tls;
 
 pub use auth::{Auth, AuthMode, Client, Quota};
 pub use effective::{Effective, Origins};
 pub use load::{Error, load, load_with_origins};
 pub use retention::{Clock, Retention};
+pub use tls::Tls;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who may call.
     pub auth: Auth,
+    /// TLS of the listeners.
+    pub tls: Tls,
     /// Logging.
     pub log: Log,
 }

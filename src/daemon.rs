@@ -1,5 +1,6 @@
 //! The daemon: builds the rooms, opens the listeners, runs and drains.
 
+mod files;
 mod found;
 mod listen;
 mod notify;
@@ -20,12 +21,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::listen::{Listeners, withdraw};
-use self::reload::Reload;
+use self::reload::{Changing, Reload};
 pub(crate) use self::{found::Found, listen::lock};
 use crate::{
     admin,
     auth::{self, Authenticator},
-    config::{Clock, Config, Effective, Origins},
+    config::{self, Clock, Config, Effective, Origins},
     engine::{self, Engine, Parts, Service},
     exit::Exit,
     failpoint::{Point, hit},
@@ -35,6 +36,7 @@ use crate::{
     poison::Poison,
     records, rest,
     telemetry::{self, Metrics},
+    tls::Tls,
 };
 
 /// How often what histograms collected is folded.
@@ -58,7 +60,19 @@ impl Ended {
     }
 }
 
-/// Runs the daemon until a signal, an operator or a failure ends it. `file` is read again on `SIGHUP`.
+/// Whether a start would accept the files that the configuration names. Blocks.
+///
+/// # Errors
+/// When it would not.
+pub fn check(config: &Config) -> Result<(), Ended> {
+    open_tls(&config.tls).map(drop)
+}
+
+fn open_tls(config: &config::Tls) -> Result<Option<Tls>, Ended> {
+    Tls::open(config).map_err(|e| Ended::new(Exit::Usage, e))
+}
+
+/// Runs the daemon until a signal, an operator or a failure ends it. `file` is read again on `SIGHUP` and when it changes.
 ///
 /// # Errors
 /// When it could not start, or a store failed.
@@ -68,6 +82,10 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
     let mut asks = Asks::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
+    let settings = config.tls.clone();
+    let tls = tokio::task::spawn_blocking(move || open_tls(&settings))
+        .await
+        .map_err(|e| Ended::new(Exit::Stopped, e))??;
     // Records are nobody else's to read, whatever the directory above allows.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data.dir.clone();
@@ -78,8 +96,14 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     withdraw(&config.data.dir);
     let authenticator = authenticator(config).await?;
     let effective = Arc::new(Effective::new(config.clone(), origins));
-    let reload = Reload::new(file, authenticator.clone(), level.clone(), effective.clone());
-    let (listeners, addresses) = Listeners::bind(config).await?;
+    let (listeners, addresses) = Listeners::bind(config, tls.as_ref()).await?;
+    let changing = Changing {
+        authenticator: authenticator.clone(),
+        tls,
+        level: level.clone(),
+        effective: Arc::clone(&effective),
+    };
+    let reload = Reload::start(file, changing);
     let poison = Poison::default();
     let service = Service::new(config);
     let shutdown = CancellationToken::new();
@@ -172,7 +196,7 @@ async fn until_ended(
                     tracing::info!(by, "draining");
                     return Ok(());
                 }
-                Asked::Reload => reload.run().await,
+                Asked::Reload => reload.ask(),
             },
             reason = poison.tripped() => return Err(Ended::new(Exit::Stopped, reason)),
             Some(face) = faces.join_next() => {

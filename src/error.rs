@@ -137,6 +137,10 @@ codes! {
     TokenInvalid = "CVRS-TOKEN-INVALID", Unauthenticated;
     /// The token has expired, or its chain can be refreshed no longer.
     TokenExpired = "CVRS-TOKEN-EXPIRED", Unauthenticated;
+    /// The client certificate has expired since the connection began, or names no client, or several.
+    CertificateInvalid = "CVRS-CERTIFICATE-INVALID", Unauthenticated;
+    /// The token is another client's than the certificate of the connection.
+    CertificateMismatch = "CVRS-CERTIFICATE-MISMATCH", Unauthenticated;
     /// The client id is unknown or the secret is wrong.
     ClientUnknown = "CVRS-CLIENT-UNKNOWN", Unauthenticated;
     /// Authentication is off, and a page of another origin sends the request.

@@ -27,5 +27,6 @@ mod replace;
 pub mod rest;
 mod sync;
 pub mod telemetry;
+pub mod tls;
 pub mod verify;
 pub mod watch;

@@ -149,6 +149,19 @@ pub const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// Clients that can be configured.
 pub const CLIENTS_MAX: usize = 4_096;
+/// Names of certificates that one client can have.
+pub const CERTIFICATE_NAMES_MAX: usize = 16;
+/// Characters of such a name.
+pub const CERTIFICATE_NAME_CHARS_MAX: usize = 255;
+/// Bytes of a file of certificates or of a key.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Time before a certificate expires from which on the log warns of it.
+pub const CERTIFICATE_EXPIRY_NOTICE: Duration = Duration::from_hours(14 * 24);
+/// How often it does.
+pub const CERTIFICATE_EXPIRY_REMINDER: Duration = Duration::from_hours(24);
+/// How often it is looked whether the files of the configuration and of certificates have changed. A change
+/// counts once two looks have found the same.
+pub const FILES_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Signing keys that are kept; where so many still have live tokens, the newest signs longer.
 pub const SIGNING_KEYS_MAX: usize = 32;
 /// Bytes of a token that is looked at; ours have a few hundred.

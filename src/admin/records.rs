@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status};
 
 use super::{acts::Acts, status::status};
 use crate::{
@@ -15,20 +15,22 @@ use crate::{
     domain::{Storage, Tenant},
     engine::{Records, Service},
     error::{Code, Error},
+    listener,
     proto::admin::{self as proto, admin_service_server::AdminService},
 };
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Who sends this metadata. A value that no token can be, or several, read as a wrong one.
+/// Who sends this request. A value that no token can be, or several, read as a wrong one.
 pub(super) fn let_in(
     authenticator: &Authenticator,
-    metadata: &MetadataMap,
+    request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let mut values = metadata.get_all("authorization").iter();
+    let mut values = request.metadata().get_all("authorization").iter();
     let (first, second) = (values.next(), values.next());
     let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    authenticator.authenticate(sent).map_err(status)
+    let certificate = listener::certificate(request.extensions());
+    authenticator.authenticate(sent, certificate).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, and what it asks.

@@ -1,4 +1,4 @@
-//! The admin listener: HTTP/1 for probes, HTTP/2 without TLS for gRPC.
+//! The admin listener: HTTP/1 for probes, HTTP/2 for gRPC.
 
 use std::io;
 
@@ -45,7 +45,7 @@ fn router(
     let acts = Acts::new(service.clone(), operator);
     let admin = AdminServiceServer::new(Admin::new(service.clone(), acts));
     let admin = InterceptedService::new(admin, move |mut request: Request<()>| {
-        let caller = let_in(&authenticator, request.metadata())?;
+        let caller = let_in(&authenticator, &request)?;
         request.extensions_mut().insert(caller);
         Ok(request)
     });

@@ -5,10 +5,11 @@ use std::{collections::HashMap, fmt};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::certificate::{Certificate, folded};
 use crate::{
     config::{self, Quota},
     domain::{Scope, ScopeSet, Storage, StorageSet, Tenant, is_name},
-    limits::CLIENTS_MAX,
+    limits::{CERTIFICATE_NAME_CHARS_MAX, CERTIFICATE_NAMES_MAX, CLIENTS_MAX},
 };
 
 /// A client is not usable as configured.
@@ -19,7 +20,8 @@ pub struct Error(String);
 /// One client.
 pub(super) struct Client {
     pub(super) tenant: Tenant,
-    digest: [u8; 32],
+    /// Of its secret; `None` gets no tokens.
+    digest: Option<[u8; 32]>,
     pub(super) scopes: ScopeSet,
     pub(super) storages: StorageSet,
     pub(super) validate_only: bool,
@@ -31,6 +33,8 @@ pub(super) struct Client {
 #[derive(Default)]
 pub struct Clients {
     by_id: HashMap<String, Client>,
+    /// Ids by the names of certificates.
+    by_name: HashMap<String, String>,
 }
 
 impl fmt::Debug for Clients {
@@ -50,11 +54,17 @@ impl Clients {
             return Err(Error(format!("auth.client: {count} clients, at most {CLIENTS_MAX}")));
         }
         let mut by_id = HashMap::with_capacity(configured.len());
+        let mut by_name = HashMap::new();
         for given in configured {
             let wrong = |what: String| Error(format!("auth.client {:?}: {what}", given.id));
             let client = client(given).map_err(wrong)?;
             if by_id.insert(given.id.clone(), client).is_some() {
                 return Err(wrong("the id is there twice".to_owned()));
+            }
+            for name in &given.certificate_names {
+                if by_name.insert(folded(name), given.id.clone()).is_some() {
+                    return Err(wrong(format!("certificate name {name:?} is there twice")));
+                }
             }
         }
         for (id, client) in &by_id {
@@ -64,11 +74,18 @@ impl Clients {
                 return Err(Error(text));
             }
         }
-        Ok(Self { by_id })
+        Ok(Self { by_id, by_name })
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Client> {
         self.by_id.get(id)
+    }
+
+    /// The client whom a certificate names; `None` where it names none, or several.
+    pub(super) fn named(&self, certificate: &Certificate) -> Option<&str> {
+        let mut ids = certificate.names.iter().filter_map(|name| self.by_name.get(&folded(name)));
+        let first = ids.next()?;
+        ids.all(|id| id == first).then_some(first)
     }
 
     /// The client of that name, if that is its secret. Takes the same time for an unknown name.
@@ -76,16 +93,17 @@ impl Clients {
         const NOBODY: [u8; 32] = [0; 32];
         let client = self.by_id.get(id);
         let digest: [u8; 32] = Sha256::digest(secret).into();
-        let same = digest.ct_eq(client.map_or(&NOBODY, |c| &c.digest));
-        client.filter(|_| bool::from(same))
+        let own = client.and_then(|c| c.digest.as_ref());
+        let same = digest.ct_eq(own.unwrap_or(&NOBODY));
+        client.filter(|_| own.is_some() && bool::from(same))
     }
 }
 
 impl Client {
-    /// Tells the secret of today from an earlier one, and nothing else of it.
-    pub(super) fn fingerprint(&self) -> String {
-        let hash = Sha256::new().chain_update(b"cvrsd client secret").chain_update(self.digest);
-        hex(hash.finalize().iter().take(8))
+    /// Tells the secret of today from an earlier one, and nothing else of it; `None` has no secret.
+    pub(super) fn fingerprint(&self) -> Option<String> {
+        let hash = Sha256::new().chain_update(b"cvrsd client secret").chain_update(self.digest?);
+        Some(hex(hash.finalize().iter().take(8)))
     }
 
     pub(super) fn acts_for(&self, other: &str) -> bool {
@@ -110,16 +128,40 @@ fn client(given: &config::Client) -> Result<Client, String> {
     if storages.is_empty() {
         return Err("it has no storages".to_owned());
     }
+    let digest = given.secret_sha256.as_deref().map(|text| {
+        unhex(text).ok_or_else(|| "secret_sha256 is not 64 hexadecimal digits".to_owned())
+    });
+    let digest = digest.transpose()?;
+    certificate_names(&given.certificate_names)?;
+    if digest.is_none() && given.certificate_names.is_empty() {
+        return Err("it has neither secret_sha256 nor certificate_names".to_owned());
+    }
     Ok(Client {
         tenant: Tenant::new(&given.tenant).map_err(|e| e.to_string())?,
-        digest: unhex(&given.secret_sha256)
-            .ok_or("secret_sha256 is not 64 hexadecimal digits".to_owned())?,
+        digest,
         scopes,
         storages,
         validate_only: given.validate_only,
         act_for: given.act_for.clone(),
         quota: quota(given.quota)?,
     })
+}
+
+fn certificate_names(names: &[String]) -> Result<(), String> {
+    if names.len() > CERTIFICATE_NAMES_MAX {
+        let count = names.len();
+        return Err(format!("{count} certificate names, at most {CERTIFICATE_NAMES_MAX}"));
+    }
+    let good = |name: &str| {
+        (1..=CERTIFICATE_NAME_CHARS_MAX).contains(&name.chars().count())
+            && !name.contains(char::is_control)
+    };
+    match names.iter().find(|name| !good(name)) {
+        Some(name) => Err(format!(
+            "certificate name {name:?} is not 1 to {CERTIFICATE_NAME_CHARS_MAX} printable characters"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn quota(quota: Quota) -> Result<Quota, String> {
@@ -163,7 +205,8 @@ pub(super) mod tests {
         config::Client {
             id: id.to_owned(),
             tenant: tenant.to_owned(),
-            secret_sha256: hex(&Sha256::digest(id)),
+            secret_sha256: Some(hex(&Sha256::digest(id))),
+            certificate_names: Vec::new(),
             scopes: ["upload", "UPDATE", "Delete"].map(str::to_owned).to_vec(),
             storages: Storage::ALL.map(|s| s.to_string()).to_vec(),
             validate_only: false,
@@ -179,36 +222,82 @@ pub(super) mod tests {
         for (id, secret) in [("a", "b"), ("a", ""), ("c", "c"), ("", ""), ("A", "a")] {
             assert!(clients.check(id, secret).is_none(), "{id} {secret}");
         }
-        let print = |id: &str| clients.get(id).unwrap().fingerprint();
+        let print = |id: &str| clients.get(id).unwrap().fingerprint().unwrap();
         assert_eq!(print("a").len(), 16);
         assert_ne!(print("a"), print("b"));
     }
 
     #[test]
     fn what_is_wrong_with_a_client_is_said_with_its_id() {
-        type Change = fn(&mut config::Client);
-        let changes: [(&str, Change); 11] = [
-            ("characters", |c| c.id = "a b".to_owned()),
-            ("tenant \"a/b\"", |c| c.tenant = "a/b".to_owned()),
-            ("secret_sha256", |c| c.secret_sha256.push('0')),
-            ("secret_sha256", |c| c.secret_sha256.replace_range(0..1, "g")),
-            ("secret_sha256", |c| c.secret_sha256.replace_range(0..1, "+")),
-            ("\"EXPORT\" is not a scope", |c| c.scopes.push("EXPORT".to_owned())),
-            ("no scopes", |c| c.scopes.clear()),
-            ("\"x\" is not a storage", |c| c.storages.push("x".to_owned())),
-            ("no storages", |c| c.storages.clear()),
-            ("act_for names \"z\"", |c| c.act_for.push("z".to_owned())),
-            ("quota.uploads_max is 0", |c| c.quota.uploads_max = Some(0)),
+        let secret = |c: &mut config::Client, range: std::ops::Range<usize>, digit: &str| {
+            let text = c.secret_sha256.as_mut().unwrap();
+            text.replace_range(range, digit);
+        };
+        let changes: [(&str, &dyn Fn(&mut config::Client)); 16] = [
+            ("characters", &|c| c.id = "a b".to_owned()),
+            ("tenant \"a/b\"", &|c| c.tenant = "a/b".to_owned()),
+            ("secret_sha256", &|c| secret(c, 0..0, "0")),
+            ("secret_sha256", &|c| secret(c, 0..1, "g")),
+            ("secret_sha256", &|c| secret(c, 0..1, "+")),
+            ("neither secret_sha256 nor certificate_names", &|c| c.secret_sha256 = None),
+            ("\"EXPORT\" is not a scope", &|c| c.scopes.push("EXPORT".to_owned())),
+            ("no scopes", &|c| c.scopes.clear()),
+            ("\"x\" is not a storage", &|c| c.storages.push("x".to_owned())),
+            ("no storages", &|c| c.storages.clear()),
+            ("act_for names \"z\"", &|c| c.act_for.push("z".to_owned())),
+            ("quota.uploads_max is 0", &|c| c.quota.uploads_max = Some(0)),
+            ("certificate name \"\"", &|c| c.certificate_names.push(String::new())),
+            ("certificate name \"a\\n\"", &|c| c.certificate_names.push("a\n".to_owned())),
+            ("17 certificate names", &|c| {
+                c.certificate_names = (0..=CERTIFICATE_NAMES_MAX).map(|n| n.to_string()).collect();
+            }),
+            ("\"A.b\" is there twice", &|c| {
+                c.certificate_names = ["a.B", "A.b"].map(str::to_owned).to_vec();
+            }),
         ];
         for (named, change) in changes {
             let mut client = configured("a", "t");
             change(&mut client);
             let error = Clients::new(&[client.clone()]).unwrap_err().to_string();
             assert!(error.contains(named) && error.contains(&client.id), "{error}");
-            assert!(!error.contains(client.secret_sha256.get(2..).unwrap()), "{error}");
+            let digest = client.secret_sha256.unwrap_or("no digest".to_owned());
+            assert!(!error.contains(digest.get(2..).unwrap()), "{error}");
         }
         let twice = Clients::new(&[configured("a", "t"), configured("a", "u")]);
         assert!(twice.unwrap_err().to_string().contains("twice"));
+    }
+
+    #[test]
+    fn a_certificate_is_the_client_that_alone_has_its_names() {
+        let named = |id: &str, names: &[&str]| config::Client {
+            certificate_names: names.iter().map(|n| (*n).to_owned()).collect(),
+            secret_sha256: None,
+            ..configured(id, "t")
+        };
+        let clients = [
+            named("a", &["A.example", "spiffe://x/Up"]),
+            named("b", &["Acme Upload"]),
+            configured("c", "t"),
+        ];
+        let clients = Clients::new(&clients).unwrap();
+        for (names, id) in [
+            (&["a.EXAMPLE"][..], Some("a")),
+            (&["spiffe://x/Up"], Some("a")),
+            (&["spiffe://x/up"], None),
+            (&["ACME upload"], Some("b")),
+            (&["nobody", "a.example", "spiffe://x/Up"], Some("a")),
+            (&["a.example", "acme upload"], None),
+            (&["c"], None),
+            (&[], None),
+        ] {
+            let names = names.iter().map(|n| (*n).to_owned()).collect();
+            let certificate = Certificate { names, expires_s: 0 };
+            assert_eq!(clients.named(&certificate), id, "{certificate:?}");
+        }
+        for secret in ["", "a", &"0".repeat(64)] {
+            assert!(clients.check("a", secret).is_none(), "no secret is the one of no secret");
+        }
+        assert_eq!(clients.get("a").unwrap().fingerprint(), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Who is calling: the tenant, and what the caller may touch.
 //!
-//! A client gets a token for its secret; each call carries a token. What the token's client may do
-//! is looked up in the configured clients at every call, so a reload counts at once.
+//! A client gets a token for its secret; each call carries a token, or comes with the client's certificate.
+//! What the client may do is looked up in the configured clients at every call, so a reload counts at once.
 
+mod certificate;
 mod clients;
 mod keyfile;
 mod keys;
@@ -12,6 +13,7 @@ mod rate;
 mod tests;
 mod token;
 
+pub use certificate::Certificate;
 pub use clients::{Clients, Error as ClientsError};
 pub use keyfile::{Error as KeyError, check_keys};
 pub use principal::Principal;
@@ -47,7 +49,7 @@ pub struct Authenticator {
 enum Mode {
     /// Everyone is let in, and tokens are not looked at. Those that are asked for say this lifetime.
     Off { lifetime_s: i64 },
-    /// Whoever has a token is let in.
+    /// Whoever has a token or a certificate is let in.
     On(Arc<Tokens>),
 }
 
@@ -133,14 +135,24 @@ impl Authenticator {
         Ok(())
     }
 
-    /// The caller who sends that `Authorization` value: a token, with or without `Bearer `. In mode
-    /// `none` the value is not looked at.
+    /// The caller who sends that `Authorization` value (a token, with or without `Bearer `) on a connection
+    /// with that verified certificate. A token says more than a certificate: its scopes, and on whose behalf.
+    /// So it counts where there are both, and must be one of the client whom the certificate names, if it
+    /// names any. In mode `none` neither is looked at.
     ///
     /// # Errors
     /// When the caller is not let in, or makes more calls than its quota allows.
-    pub fn authenticate(&self, authorization: Option<&str>) -> Result<Principal, Error> {
+    pub fn authenticate(
+        &self,
+        authorization: Option<&str>,
+        certificate: Option<&Certificate>,
+    ) -> Result<Principal, Error> {
         let Mode::On(tokens) = &self.mode else { return Ok(Principal::local()) };
-        tokens.let_in(authorization, now_s()).map(|(principal, _)| principal)
+        let now_s = now_s();
+        match (bare(authorization), certificate) {
+            (Err(_), Some(certificate)) => tokens.let_in_named(certificate, now_s),
+            (token, _) => tokens.let_in(token?, certificate, now_s).map(|(principal, _)| principal),
+        }
     }
 
     /// A token for a secret. In mode `none` any secret will do, and the token is for nothing: a client
@@ -168,13 +180,17 @@ impl Authenticator {
     ///
     /// # Errors
     /// When the caller is not let in, or the first token of the chain is too old.
-    pub async fn refresh(&self, authorization: Option<&str>) -> Result<Issued, Error> {
+    pub async fn refresh(
+        &self,
+        authorization: Option<&str>,
+        certificate: Option<&Certificate>,
+    ) -> Result<Issued, Error> {
         let now_s = now_s();
         let tokens = match &self.mode {
             Mode::Off { lifetime_s } => return token::throw_away(*lifetime_s, now_s),
             Mode::On(tokens) => tokens,
         };
-        let (_, claims) = tokens.let_in(authorization, now_s)?;
+        let (_, claims) = tokens.let_in(bare(authorization)?, certificate, now_s)?;
         let first = claims.first;
         if now_s.saturating_sub(first) > tokens.refresh_max_s {
             let text = "the first token is too old for another refresh; ask for a new one";
@@ -195,9 +211,39 @@ impl Tokens {
         Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn let_in(&self, sent: Option<&str>, now_s: i64) -> Result<(Principal, Claims), Error> {
-        let claims = token::verify(&self.keys, bare(sent)?, now_s)?;
+    /// The caller by its certificate alone.
+    fn let_in_named(&self, certificate: &Certificate, now_s: i64) -> Result<Principal, Error> {
         let clients = self.clients();
+        let id = clients.named(certificate).filter(|_| now_s < certificate.expires_s);
+        let client = id.and_then(|id| Some((id, clients.get(id)?)));
+        let (id, client) = client.ok_or_else(|| {
+            let text = "the client certificate has expired, or is none of one configured client";
+            Error::new(Code::CertificateInvalid, text)
+        })?;
+        self.rates.take(id, client.quota.requests_per_s, Instant::now())?;
+        Ok(Principal {
+            client: id.to_owned(),
+            tenant: client.tenant.clone(),
+            storages: client.storages,
+            validate_only: client.validate_only,
+            scopes: client.scopes,
+            quota: client.quota,
+        })
+    }
+
+    fn let_in(
+        &self,
+        token: &str,
+        certificate: Option<&Certificate>,
+        now_s: i64,
+    ) -> Result<(Principal, Claims), Error> {
+        let claims = token::verify(&self.keys, token, now_s)?;
+        let clients = self.clients();
+        // Like a token that is bound to a certificate (RFC 8705): a stolen one is of no use to another.
+        if certificate.and_then(|c| clients.named(c)).is_some_and(|id| id != claims.sub) {
+            let text = "the token is another client's than the certificate of the connection";
+            return Err(Error::new(Code::CertificateMismatch, text));
+        }
         let principal = principal(&clients, &claims).ok_or_else(invalid)?;
         self.rates.take(&claims.sub, principal.quota.requests_per_s, Instant::now())?;
         Ok((principal, claims))
@@ -227,7 +273,8 @@ impl Tokens {
             return Err(Error::new(Code::Scope, format!("the scope {scope} is not granted")));
         }
         let scopes = request.scopes.iter().map(|s| s.to_string()).collect();
-        Ok(Claims::new(id, request.on_behalf_of.as_deref(), scopes, client.fingerprint()))
+        let fingerprint = client.fingerprint().ok_or_else(invalid)?;
+        Ok(Claims::new(id, request.on_behalf_of.as_deref(), scopes, fingerprint))
     }
 
     /// Signs the claims, issued now. `first_s` is when the chain began, where it did before.
@@ -262,7 +309,8 @@ fn bare(sent: Option<&str>) -> Result<&str, Error> {
 /// Who the claims are about, as configured now; `None` where that is nobody any more. On behalf of
 /// another, a client does what both may do: acting never widens what either has.
 fn principal(clients: &Clients, claims: &Claims) -> Option<Principal> {
-    let client = clients.get(&claims.sub).filter(|c| c.fingerprint() == claims.fp)?;
+    let same_secret = |c: &&Client| c.fingerprint().as_ref() == Some(&claims.fp);
+    let client = clients.get(&claims.sub).filter(same_secret)?;
     let target: &Client = match &claims.on_behalf_of {
         Some(other) => clients.get(other).filter(|_| client.acts_for(other))?,
         None => client,

@@ -48,7 +48,7 @@ impl Bench {
     }
 
     fn let_in(&self, authorization: &str) -> Result<Principal, Code> {
-        self.authenticator.authenticate(Some(authorization)).map_err(|e| e.code)
+        self.authenticator.authenticate(Some(authorization), None).map_err(|e| e.code)
     }
 }
 
@@ -57,7 +57,7 @@ async fn without_authentication_every_caller_is_the_local_tenant_with_both_stora
     let dir = tempfile::tempdir().unwrap();
     let authenticator = Authenticator::open(&config::Auth::default(), dir.path()).unwrap();
     for authorization in [None, Some(""), Some("Bearer whatever")] {
-        let caller = authenticator.authenticate(authorization).unwrap();
+        let caller = authenticator.authenticate(authorization, None).unwrap();
         assert_eq!(caller.tenant, Tenant::local());
         assert_eq!(caller.client, "local");
         assert_eq!(caller.storages, StorageSet::ALL);
@@ -69,7 +69,7 @@ async fn without_authentication_every_caller_is_the_local_tenant_with_both_stora
     let asked = request("a", Some("b"), &[Scope::Upload]);
     let mut tokens = vec![authenticator.issue(&asked).await.unwrap()];
     for sent in [None, Some("x"), Some(tokens[0].token.clone().as_str())] {
-        tokens.push(authenticator.refresh(sent).await.unwrap());
+        tokens.push(authenticator.refresh(sent, None).await.unwrap());
     }
     for issued in &tokens {
         assert!((before + 900..=now_s() + 900).contains(&issued.expiration_s));
@@ -94,7 +94,7 @@ async fn a_token_lets_its_client_in_raw_or_as_bearer_in_any_case() {
         assert_eq!(bench.let_in(sent), Err(Code::TokenMissing), "{sent:?}");
     }
     assert_eq!(bench.let_in(&format!("Basic {token}")), Err(Code::TokenInvalid));
-    let none = bench.authenticator.authenticate(None).unwrap_err();
+    let none = bench.authenticator.authenticate(None, None).unwrap_err();
     assert_eq!(none.code, Code::TokenMissing);
 }
 
@@ -126,7 +126,7 @@ async fn on_behalf_of_another_its_tenant_counts_and_what_it_may_not_do() {
     let bench = bench(|_| {});
     let asked = request("a", Some("b"), &[Scope::Delete]);
     let token = bench.authenticator.issue(&asked).await.unwrap().token;
-    let refreshed = bench.authenticator.refresh(Some(&token)).await.unwrap().token;
+    let refreshed = bench.authenticator.refresh(Some(&token), None).await.unwrap().token;
     for token in [token, refreshed] {
         let caller = bench.let_in(&token).unwrap();
         assert_eq!((caller.client.as_str(), caller.tenant.as_str()), ("a", "u"));
@@ -188,9 +188,9 @@ async fn a_reload_ends_tokens_of_clients_that_are_gone_or_have_another_secret() 
     let behalf = bench.authenticator.issue(&asked).await.unwrap().token;
     let changes: [(Change, [bool; 3]); 5] = [
         (|_| {}, [true, true, true]),
-        (|c| c.client[1].secret_sha256 = "0".repeat(64), [true, false, true]),
+        (|c| c.client[1].secret_sha256 = Some("0".repeat(64)), [true, false, true]),
         (|c| c.client[0].act_for.clear(), [true, true, false]),
-        (|c| c.client[0].secret_sha256 = "0".repeat(64), [false, true, false]),
+        (|c| c.client[0].secret_sha256 = Some("0".repeat(64)), [false, true, false]),
         (|c| drop(c.client.remove(0)), [false, true, false]),
     ];
     for (n, (change, good)) in changes.into_iter().enumerate() {
@@ -236,11 +236,11 @@ async fn a_chain_is_refreshed_until_its_first_token_is_too_old() {
         let first = now_s() - age_s;
         let token = tokens.sign(claims.clone(), Some(first)).await.unwrap().token;
         assert!(bench.let_in(&token).is_ok());
-        let again = bench.authenticator.refresh(Some(&token)).await;
+        let again = bench.authenticator.refresh(Some(&token), None).await;
         assert_eq!(again.is_ok(), refreshed, "{age_s}");
         match again {
             Ok(issued) => {
-                let (_, claims) = tokens.let_in(Some(&issued.token), now_s()).unwrap();
+                let (_, claims) = tokens.let_in(&issued.token, None, now_s()).unwrap();
                 assert_eq!(claims.first, first);
                 assert_eq!(claims.exp - claims.iat, 900);
             }
@@ -259,4 +259,100 @@ async fn calls_above_the_quota_of_a_second_are_refused() {
     assert_eq!(bench.refused(request("a", None, &[Scope::Upload])).await, Code::QuotaRequests);
     let other = bench.token("b", &[Scope::Delete]).await;
     assert!((0..20).all(|_| bench.let_in(&other).is_ok()));
+}
+
+/// What a verified certificate with these names says, good for another hour.
+fn certificate(names: &[&str]) -> Certificate {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    Certificate { names, expires_s: now_s() + 3_600 }
+}
+
+/// Client `a` has certificates and a secret, client `b` certificates alone.
+fn bench_with_certificates() -> Bench {
+    bench(|config| {
+        config.client[0].certificate_names = vec!["a.example".to_owned()];
+        config.client[1].certificate_names = vec!["b.example".to_owned()];
+        config.client[1].secret_sha256 = None;
+    })
+}
+
+#[tokio::test]
+async fn a_certificate_is_its_client_with_all_that_the_client_may() {
+    let bench = bench_with_certificates();
+    for sent in [None, Some(""), Some("Bearer ")] {
+        let by_name = |name| bench.authenticator.authenticate(sent, Some(&certificate(&[name])));
+        let a = by_name("A.example").unwrap();
+        assert_eq!((a.client.as_str(), a.tenant.as_str()), ("a", "t"));
+        assert_eq!(a.scopes, ScopeSet::from_iter([Scope::Upload, Scope::Update, Scope::Delete]));
+        let b = by_name("b.example").unwrap();
+        assert_eq!((b.client.as_str(), b.tenant.as_str()), ("b", "u"));
+        assert_eq!(b.storages, StorageSet::from_iter([Storage::Redacted]));
+        assert!(b.validate_only);
+        assert_eq!(by_name("c.example").unwrap_err().code, Code::CertificateInvalid);
+    }
+    let both = certificate(&["a.example", "b.example"]);
+    let refused = bench.authenticator.authenticate(None, Some(&both)).unwrap_err();
+    assert_eq!(refused.code, Code::CertificateInvalid, "it names two clients");
+    let no_token = bench.refused(request("b", None, &[Scope::Delete])).await;
+    assert_eq!(no_token, Code::ClientUnknown, "without a secret there is no token");
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_until_it_expires_and_its_client_is_gone() {
+    let bench = bench_with_certificates();
+    let good = certificate(&["a.example"]);
+    let code = |certificate: &Certificate| {
+        let found = bench.authenticator.authenticate(None, Some(certificate));
+        found.map(|caller| caller.client).map_err(|error| error.code)
+    };
+    let expired = Certificate { expires_s: now_s() - 1, ..good.clone() };
+    assert_eq!(code(&expired), Err(Code::CertificateInvalid));
+    assert_eq!(code(&good), Ok("a".to_owned()));
+    let mut config = bench.config.clone();
+    config.client.remove(0);
+    bench.authenticator.reload(&config).unwrap();
+    assert_eq!(code(&good), Err(Code::CertificateInvalid));
+}
+
+#[tokio::test]
+async fn a_token_beside_a_certificate_counts_where_it_is_the_same_clients() {
+    let bench = bench_with_certificates();
+    let token = bench.token("a", &[Scope::Upload]).await;
+    let asked = request("a", Some("b"), &[Scope::Delete]);
+    let behalf = bench.authenticator.issue(&asked).await.unwrap().token;
+    let with = |token: &str, name| {
+        let certificate = certificate(&[name]);
+        let found = bench.authenticator.authenticate(Some(token), Some(&certificate));
+        found.map_err(|error| error.code)
+    };
+    for name in ["a.example", "nobody.example"] {
+        let caller = with(&token, name).unwrap();
+        assert_eq!(caller.client, "a");
+        assert_eq!(caller.scopes, ScopeSet::from_iter([Scope::Upload]), "the token's alone");
+        assert_eq!(with(&behalf, name).unwrap().tenant.as_str(), "u");
+        assert_eq!(with("wrong", name), Err(Code::TokenInvalid));
+    }
+    for token in [&token, &behalf] {
+        assert_eq!(with(token, "b.example"), Err(Code::CertificateMismatch));
+        let other = certificate(&["b.example"]);
+        let refused = bench.authenticator.refresh(Some(token), Some(&other)).await.unwrap_err();
+        assert_eq!(refused.code, Code::CertificateMismatch);
+    }
+    let own = certificate(&["a.example"]);
+    assert!(bench.authenticator.refresh(Some(&token), Some(&own)).await.is_ok());
+    let refused = bench.authenticator.refresh(None, Some(&own)).await.unwrap_err();
+    assert_eq!(refused.code, Code::TokenMissing, "a certificate is no token to refresh");
+}
+
+#[tokio::test]
+async fn calls_by_certificate_count_against_the_quota_of_a_second() {
+    let bench = bench(|config| {
+        config.client[0].certificate_names = vec!["a.example".to_owned()];
+        config.client[0].quota.requests_per_s = Some(3);
+    });
+    let own = certificate(&["a.example"]);
+    let call = || bench.authenticator.authenticate(None, Some(&own)).map_err(|e| e.code);
+    let codes: Vec<_> = (0..20).map(|_| call().map(drop)).collect();
+    assert!(codes.first().unwrap().is_ok());
+    assert_eq!(codes.last().unwrap(), &Err(Code::QuotaRequests));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, render};
-use crate::{config, exit::Exit};
+use crate::{config, daemon, exit::Exit};
 
 /// Options of `check-config`.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,8 @@ pub struct Args {
 /// # Errors
 /// What is wrong, with the exit code of bad configuration.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    config::load(args.config.as_deref()).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    let config = config::load(args.config.as_deref())
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    daemon::check(&config).map_err(|ended| Failure::new(ended.exit, ended.reason))?;
     render::print_line("ok")
 }

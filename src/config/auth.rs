@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// Whether callers need a token.
+    /// How callers are told apart.
     pub mode: AuthMode,
     /// How long a token is good.
     #[serde(with = "humantime_serde")]
@@ -41,7 +41,7 @@ impl Default for Auth {
 pub enum AuthMode {
     /// Not at all: every caller is tenant `local`, and nothing but loopback is bound.
     None,
-    /// By the token that each call carries.
+    /// By the token that each call carries, or by the certificate of its connection.
     Token,
 }
 
@@ -53,8 +53,12 @@ pub struct Client {
     pub id: String,
     /// Owner of its jobs.
     pub tenant: String,
-    /// SHA-256 of its secret, 64 hexadecimal digits.
-    pub secret_sha256: String,
+    /// SHA-256 of its secret, 64 hexadecimal digits; without one it has certificates.
+    #[serde(default)]
+    pub secret_sha256: Option<String>,
+    /// Names of its certificates: whoever connects with one of them is this client.
+    #[serde(default)]
+    pub certificate_names: Vec<String>,
     /// Scopes that its tokens may have, in any case.
     pub scopes: Vec<String>,
     /// The storages that its jobs touch.

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention};
+use super::{Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention, Tls};
 use crate::auth::Clients;
 
 const MIB: u64 = 1 << 20;
@@ -38,6 +38,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     engine(&config.engine)?;
     retention(&config.retention)?;
     auth(&config.auth)?;
+    tls(config)?;
     log(&config.log)
 }
 
@@ -48,9 +49,18 @@ fn listeners(config: &Config) -> Result<(), Error> {
         ("admin.listen", config.admin.listen),
     ];
     for (key, address) in all {
-        if config.auth.mode == AuthMode::None && !address.ip().is_loopback() {
+        if address.ip().is_loopback() || config.tls.insecure_off_loopback {
+            continue;
+        }
+        if config.auth.mode == AuthMode::None {
             return Err(Error(format!(
                 "{key} is {address}, but auth.mode = \"none\" binds loopback addresses only"
+            )));
+        }
+        if config.tls.certificate.is_none() {
+            return Err(Error(format!(
+                "{key} is {address}, but without tls.certificate and tls.key loopback addresses \
+                 only are bound"
             )));
         }
     }
@@ -123,6 +133,25 @@ fn auth(auth: &Auth) -> Result<(), Error> {
         return Err(Error(text.to_owned()));
     }
     Clients::new(&auth.client).map(drop).map_err(|e| Error(e.to_string()))
+}
+
+/// Keys that need each other. What the files hold is looked at when they are opened.
+fn tls(config: &Config) -> Result<(), Error> {
+    let Tls { certificate, key, client_ca, .. } = &config.tls;
+    let missing = |set: &str, missing: &str| Err(Error(format!("{set} is set, {missing} is not")));
+    match (certificate, key) {
+        (Some(_), None) => return missing("tls.certificate", "tls.key"),
+        (None, Some(_)) => return missing("tls.key", "tls.certificate"),
+        (None, None) if client_ca.is_some() => return missing("tls.client_ca", "tls.certificate"),
+        _ => {}
+    }
+    let named = config.auth.client.iter().find(|client| !client.certificate_names.is_empty());
+    match named {
+        Some(client) if client_ca.is_none() => {
+            missing(&format!("auth.client {:?}: certificate_names", client.id), "tls.client_ca")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn log(log: &Log) -> Result<(), Error> {

@@ -119,7 +119,12 @@ impl Given {
     }
 
     fn unknown(&self, known: &[String]) -> String {
-        let distance = |k: &&String| strsim::damerau_levenshtein(k, &self.key);
+        // Where the section or the key is missing, the other one alone is compared.
+        let distance = |known: &&String| {
+            let parts = known.split_once('.').filter(|_| !self.key.contains('.'));
+            let parts = parts.map_or([known.as_str(); 2], |(section, key)| [section, key]);
+            parts.map(|part| strsim::damerau_levenshtein(part, &self.key)).into_iter().min()
+        };
         let nearest = known.iter().min_by_key(distance).map_or("", String::as_str);
         let Self { key, origin, .. } = self;
         format!("{origin}: unknown key {key:?}; the nearest known one is {nearest:?}")
@@ -127,7 +132,7 @@ impl Given {
 }
 
 /// Text, which is all that an environment variable can hold, as the type of the value it replaces.
-/// A key that is empty by default takes a number; it has no text values.
+/// A key that is empty by default takes a number as one; a path of digits alone is written `./17`.
 fn typed(given: &Value, replaced: &Value) -> Value {
     let (Value::String(text), false) = (given, replaced.is_string()) else {
         return given.clone();

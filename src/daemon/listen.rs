@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Authenticator, Config, Ended, Exit, Service, admin, grpc, rest};
 use crate::{
+    config::AuthMode,
     limits::OPEN_LOCK_WAIT,
     listener::{Listener, connections_max},
+    tls::{Protocols, Tls},
 };
 
 const LISTEN_FILE: &str = "listen.json";
@@ -66,15 +68,26 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Binds all three, or none.
-    pub(super) async fn bind(config: &Config) -> Result<(Self, Addresses), Ended> {
+    pub(super) async fn bind(
+        config: &Config,
+        tls: Option<&Tls>,
+    ) -> Result<(Self, Addresses), Ended> {
         let most = connections_max().map_err(|e| {
             Ended::new(Exit::Stopped, format_args!("cannot raise the limit of open files: {e}"))
         })?;
-        let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen, most).await?;
-        let (rest, rest_address) = bind("rest.listen", config.rest.listen, most).await?;
-        let (admin, admin_address) = bind("admin.listen", config.admin.listen, most).await?;
+        let (grpc, grpc_address) = bind("grpc.listen", config.grpc.listen).await?;
+        let (rest, rest_address) = bind("rest.listen", config.rest.listen).await?;
+        let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
         let addresses = Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
-        Ok((Self { grpc, rest, admin }, addresses))
+        addresses.tell(config, most);
+        let listener =
+            |tcp, protocols| Listener::new(tcp, most, tls.map(|tls| (tls.clone(), protocols)));
+        let listeners = Self {
+            grpc: listener(grpc, Protocols::Http2),
+            rest: listener(rest, Protocols::Http),
+            admin: listener(admin, Protocols::Http),
+        };
+        Ok((listeners, addresses))
     }
 
     /// Serves all three until `shutdown`.
@@ -108,6 +121,26 @@ impl Listeners {
 }
 
 impl Addresses {
+    /// Tells the log, with a warning of each that is open to others and unprotected.
+    fn tell(&self, config: &Config, connections_max: usize) {
+        let tls = config.tls.certificate.is_some();
+        let authentication = config.auth.mode != AuthMode::None;
+        let all =
+            [("grpc.listen", self.grpc), ("rest.listen", self.rest), ("admin.listen", self.admin)];
+        for (listener, address) in all {
+            tracing::info!(listener, %address, tls, connections_max, "listening");
+            if !(address.ip().is_loopback() || tls && authentication) {
+                tracing::warn!(
+                    listener,
+                    %address,
+                    tls,
+                    authentication,
+                    "tls.insecure_off_loopback: others can reach this listener, and it is unprotected"
+                );
+            }
+        }
+    }
+
     /// Writes where the daemon can be reached, by rename, so that a reader finds all of it or nothing.
     pub(super) fn announce(&self, dir: &Path) -> io::Result<()> {
         let Self { grpc, rest, admin } = self;
@@ -135,22 +168,10 @@ pub(super) fn withdraw(dir: &Path) {
     }
 }
 
-async fn bind(
-    key: &str,
-    address: SocketAddr,
-    connections_max: usize,
-) -> Result<(Listener, SocketAddr), Ended> {
+async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ended> {
     let failed =
         |e: io::Error| Ended::new(Exit::Usage, format_args!("{key}: cannot bind {address}: {e}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    tracing::info!(listener = key, address = %bound, connections_max, "listening");
-    if !bound.ip().is_loopback() {
-        tracing::warn!(
-            listener = key,
-            address = %bound,
-            "tokens and records pass here unencrypted: there is no TLS of its own yet"
-        );
-    }
-    Ok((Listener::new(listener, connections_max), bound))
+    Ok((listener, bound))
 }

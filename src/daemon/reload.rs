@@ -1,76 +1,183 @@
-//! What `SIGHUP` does: clients and log level are read again, nothing else.
+//! What `SIGHUP` does, and a file that changes: clients and certificates are read again, the log level on
+//! `SIGHUP` alone, nothing else.
 
 use std::{
-    fmt::Display,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
+use tokio::{
+    sync::Notify,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::files::{Look, Watched};
 use crate::{
     auth::Authenticator,
     config::{self, Config, Effective, Origins},
+    limits::{CERTIFICATE_EXPIRY_REMINDER, FILES_LOOK_INTERVAL},
     telemetry::Level,
+    tls::{self, Tls},
 };
 
-/// What can change while the daemon runs, and where it is read from.
+/// Reads again what can change while the daemon runs, until it is dropped.
 pub(super) struct Reload {
-    file: Option<PathBuf>,
-    authenticator: Authenticator,
-    level: Level,
-    effective: Arc<Effective>,
+    asked: Arc<Notify>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Reload {
-    pub(super) fn new(
-        file: Option<&Path>,
-        authenticator: Authenticator,
-        level: Level,
-        effective: Arc<Effective>,
-    ) -> Self {
-        Self { file: file.map(Path::to_owned), authenticator, level, effective }
+    /// Starts to look at the files.
+    pub(super) fn start(file: Option<&Path>, changing: Changing) -> Self {
+        let asked = Arc::new(Notify::new());
+        let read = Read { file: file.map(Path::to_owned), changing };
+        let task = tokio::spawn(follow(read, Arc::clone(&asked)));
+        Self { asked, _task: AbortOnDropHandle::new(task) }
     }
 
-    /// Reads the configuration and takes over clients, then the log level. The log says what was
-    /// taken over: nothing of a configuration that is not usable.
-    pub(super) async fn run(&self) {
-        let file = self.file.clone();
-        let loaded =
-            tokio::task::spawn_blocking(move || config::load_with_origins(file.as_deref())).await;
-        let result = match loaded {
-            Ok(Ok((config, origins))) => self.take_over(&config, &origins),
-            Ok(Err(error)) => Err(Failure::nothing(error)),
-            Err(panicked) => Err(Failure::nothing(panicked)),
+    /// Has everything read again soon.
+    pub(super) fn ask(&self) {
+        self.asked.notify_one();
+    }
+}
+
+/// Why something is read again, as the log says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Hangup,
+    File,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::File => "a file has changed",
+        }
+    }
+}
+
+/// What can change while the daemon runs.
+#[derive(Clone)]
+pub(super) struct Changing {
+    pub(super) authenticator: Authenticator,
+    pub(super) tls: Option<Tls>,
+    pub(super) level: Level,
+    pub(super) effective: Arc<Effective>,
+}
+
+/// The same, and the file that it is read from.
+#[derive(Clone)]
+struct Read {
+    file: Option<PathBuf>,
+    changing: Changing,
+}
+
+/// Reads again whatever was asked for or has changed; never ends.
+async fn follow(read: Read, asked: Arc<Notify>) {
+    let Some([config, certificates]) = read.look().await else { return };
+    let (mut config, mut certificates) = (Watched::new(config), Watched::new(certificates));
+    let mut ticks = interval(FILES_LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Instant::now();
+    loop {
+        let hangup = tokio::select! {
+            () = asked.notified() => true,
+            _ = ticks.tick() => false,
         };
-        match result {
-            Ok(()) => tracing::info!("SIGHUP: clients and log level were read again"),
-            Err(Failure { changed, error }) => tracing::error!(error, "SIGHUP: {changed}"),
+        let Some([config_now, certificates_now]) = read.look().await else { return };
+        if hangup {
+            // As they are before they are read: what is written meanwhile is a further change.
+            config = Watched::new(config_now);
+            certificates = Watched::new(certificates_now);
+            read.blocking(|read| read.all(Cause::Hangup)).await;
+        } else {
+            let certificates_changed = certificates.changed(certificates_now);
+            if config.changed(config_now) {
+                read.blocking(|read| read.all(Cause::File)).await;
+            } else if certificates_changed {
+                read.blocking(Read::certificates).await;
+            }
+        }
+        if let Some(tls) = &read.changing.tls
+            && told.elapsed() >= CERTIFICATE_EXPIRY_REMINDER
+        {
+            tls.tell_expiry();
+            told = Instant::now();
+        }
+    }
+}
+
+impl Read {
+    /// Looks at the configuration file and at those of certificates; `None` at the end of the process.
+    async fn look(&self) -> Option<[Look; 2]> {
+        let config: Vec<_> = self.file.iter().cloned().collect();
+        let certificates = self.changing.tls.as_ref().map(Tls::files).unwrap_or_default();
+        spawn_blocking(move || [Look::at(&config), Look::at(&certificates)]).await.ok()
+    }
+
+    /// Does that on a thread that may wait for files.
+    async fn blocking(&self, work: impl FnOnce(&Self) + Send + 'static) {
+        let read = self.clone();
+        if let Err(error) = spawn_blocking(move || work(&read)).await {
+            tracing::error!(%error, "reading again ended in a panic");
         }
     }
 
-    fn take_over(&self, config: &Config, origins: &Origins) -> Result<(), Failure> {
-        self.authenticator.reload(&config.auth).map_err(Failure::nothing)?;
-        self.effective.take_clients(config, origins);
-        let set = |level: &str| self.level.set(level);
-        self.effective.take_level(config, origins, set).map_err(Failure::clients_only)
+    /// Reads the configuration and takes over what can change. The log says what was taken over: nothing of a
+    /// configuration that is not usable.
+    fn all(&self, cause: Cause) {
+        match config::load_with_origins(self.file.as_deref()) {
+            Ok((config, origins)) => tell(cause, &self.take_over(cause, &config, &origins)),
+            Err(error) => tracing::error!(%error, "{}: nothing was changed", cause.as_str()),
+        }
+    }
+
+    /// Reads the certificates alone.
+    fn certificates(&self) {
+        if let Some(tls) = &self.changing.tls {
+            tell(Cause::File, &[("certificates", tls.renew().map_err(|e| e.to_string()))]);
+        }
+    }
+
+    /// Each by itself: a bad certificate must not keep a client that was taken away.
+    fn take_over(&self, cause: Cause, config: &Config, origins: &Origins) -> Vec<Step> {
+        let Changing { authenticator, tls, level, effective } = &self.changing;
+        let clients = authenticator.reload(&config.auth);
+        if clients.is_ok() {
+            effective.take_clients(config, origins);
+        }
+        let mut steps = vec![("clients", clients.map_err(|e| e.to_string()))];
+        let certificates = match tls {
+            Some(tls) => Some(tls.reload(&config.tls)),
+            None => config.tls.certificate.is_some().then_some(Err(tls::Error::Mode)),
+        };
+        steps.extend(certificates.map(|done| ("certificates", done.map_err(|e| e.to_string()))));
+        if cause == Cause::Hangup {
+            let set = effective.take_level(config, origins, |new: &str| level.set(new));
+            steps.push(("log level", set.map_err(|e| e.to_string())));
+        }
+        steps
     }
 }
 
-/// A step of a reload failed.
-#[derive(Debug)]
-struct Failure {
-    /// What the steps before it changed, as the log says it.
-    changed: &'static str,
-    error: String,
-}
+/// What was read again, and why it stays as it was.
+type Step = (&'static str, Result<(), String>);
 
-impl Failure {
-    fn nothing(error: impl Display) -> Self {
-        Self { changed: "nothing was changed", error: error.to_string() }
+fn tell(cause: Cause, steps: &[Step]) {
+    let cause = cause.as_str();
+    let mut taken = Vec::new();
+    for (what, done) in steps {
+        match done {
+            Ok(()) => taken.push(*what),
+            Err(error) => tracing::error!(error, "{cause}: {what}: what was in force stays"),
+        }
     }
-
-    fn clients_only(error: impl Display) -> Self {
-        let changed = "the clients were read again, the log level is as it was";
-        Self { changed, error: error.to_string() }
+    if !taken.is_empty() {
+        tracing::info!("{cause}: {} were read again", taken.join(", "));
     }
 }
 
@@ -80,18 +187,25 @@ mod tests {
     use crate::config::AuthMode;
 
     #[test]
-    fn a_failure_says_which_steps_were_done_before_it() {
+    fn what_cannot_be_taken_over_keeps_nothing_else_from_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.auth.mode = AuthMode::Token;
         let authenticator = Authenticator::open(&config.auth, dir.path()).unwrap();
         let origins = Origins::new();
         let effective = Arc::new(Effective::new(config.clone(), origins.clone()));
-        let reload = Reload::new(None, authenticator, Level::of_nothing(), effective);
-        let failure = reload.take_over(&config, &origins).unwrap_err();
-        assert!(failure.changed.starts_with("the clients were read again"), "{failure:?}");
+        let level = Level::of_nothing();
+        let changing = Changing { authenticator, tls: None, level, effective };
+        let read = Read { file: None, changing };
+        let done = |cause, config: &Config| -> Vec<_> {
+            let steps = read.take_over(cause, config, &origins);
+            steps.into_iter().map(|(what, done)| (what, done.is_ok())).collect()
+        };
+        assert_eq!(done(Cause::File, &config), [("clients", true)]);
+        assert_eq!(done(Cause::Hangup, &config), [("clients", true), ("log level", false)]);
+        config.tls.certificate = Some(dir.path().join("none"));
+        assert_eq!(done(Cause::File, &config), [("clients", true), ("certificates", false)]);
         config.auth.mode = AuthMode::None;
-        let failure = reload.take_over(&config, &origins).unwrap_err();
-        assert_eq!(failure.changed, "nothing was changed");
+        assert_eq!(done(Cause::File, &config), [("clients", false), ("certificates", false)]);
     }
 }

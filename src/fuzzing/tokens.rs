@@ -48,7 +48,8 @@ fn gate() -> &'static Gate {
         let client = Client {
             id: CLIENT.to_owned(),
             tenant: CLIENT.to_owned(),
-            secret_sha256: SECRET_SHA256.to_owned(),
+            secret_sha256: Some(SECRET_SHA256.to_owned()),
+            certificate_names: Vec::new(),
             scopes: vec!["UPLOAD".to_owned()],
             storages: vec!["REDACTED_DB".to_owned()],
             validate_only: false,
@@ -87,7 +88,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// Whether it is let in. Whoever is, is our client.
 fn lets_in(sent: &str) -> bool {
-    match gate().authenticator.authenticate(Some(sent)) {
+    match gate().authenticator.authenticate(Some(sent), None) {
         Ok(principal) => {
             assert_eq!((&*principal.client, principal.tenant.as_str()), (CLIENT, CLIENT));
             assert!(principal.scopes.without(good().scopes).is_empty());

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::Stream;
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{message, report, status::status, upload, watch};
 use crate::{
@@ -11,21 +11,23 @@ use crate::{
     domain::{Job, Operation},
     engine::{ListQuery, Service},
     error::Error,
+    listener,
     proto::jobs::{self as proto, job_service_server::JobService},
 };
 
 type Answer<T> = Result<Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Who sends this metadata. A value that no token can be, or several, read as a wrong one.
+/// Who sends this request. A value that no token can be, or several, read as a wrong one.
 pub(super) fn let_in(
     authenticator: &Authenticator,
-    metadata: &MetadataMap,
+    request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let mut values = metadata.get_all("authorization").iter();
+    let mut values = request.metadata().get_all("authorization").iter();
     let (first, second) = (values.next(), values.next());
     let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    authenticator.authenticate(sent).map_err(status)
+    let certificate = listener::certificate(request.extensions());
+    authenticator.authenticate(sent, certificate).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, before its body was read.

@@ -58,7 +58,7 @@ pub async fn serve(
     let jobs =
         JobServiceServer::new(Jobs::new(service)).max_decoding_message_size(GRPC_MESSAGE_BYTES_MAX);
     let jobs = InterceptedService::new(jobs, move |mut request: Request<()>| {
-        let caller = let_in(&authenticator, request.metadata())?;
+        let caller = let_in(&authenticator, &request)?;
         request.extensions_mut().insert(caller);
         Ok(request)
     });

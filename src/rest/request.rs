@@ -15,6 +15,7 @@ use crate::{
     error::{Code, Error},
     intake::Encoding,
     limits::REQUEST_ID_CHARS_MAX,
+    listener,
 };
 
 /// Names of the header that carries an idempotency key; the first one that is there counts.
@@ -27,7 +28,7 @@ impl FromRequestParts<Face> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Self, Problem> {
-        Ok(Self(caller(&parts.headers, face)?))
+        Ok(Self(caller(parts, face)?))
     }
 }
 
@@ -45,12 +46,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// Who sends these headers.
+/// Who sends a request with that head.
 ///
 /// # Errors
 /// When the caller is not let in.
-pub(super) fn caller(headers: &HeaderMap, face: &Face) -> Result<Principal, Error> {
-    face.authenticator.authenticate(authorization(headers))
+pub(super) fn caller(parts: &Parts, face: &Face) -> Result<Principal, Error> {
+    let certificate = listener::certificate(&parts.extensions);
+    face.authenticator.authenticate(authorization(&parts.headers), certificate)
 }
 
 /// The `Authorization` value. One that no token can be, or several, read as a wrong one.

@@ -125,7 +125,7 @@ async fn begin<T>(
     parts: &Parts,
     admit: impl FnOnce(&Principal) -> Result<T, Error>,
 ) -> Result<(T, Principal, Submit), Error> {
-    let caller = request::caller(&parts.headers, face)?;
+    let caller = request::caller(parts, face)?;
     let admitted = admit(&caller)?;
     let submit = face.service.begin(&caller, announced(parts)?).await?;
     Ok((admitted, caller, submit))

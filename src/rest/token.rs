@@ -25,6 +25,7 @@ use crate::{
     error::{Code, Error},
     intake::{self, Encoding},
     limits::{REQUEST_HEAD_TIMEOUT, TOKEN_REQUEST_BYTES_MAX},
+    listener,
 };
 
 /// Asks for a token.
@@ -111,7 +112,9 @@ pub(super) async fn refresh(
 ) -> Result<Json<TokenResponse>, Problem> {
     let (parts, body) = request.into_parts();
     discard(body.into_data_stream());
-    let issued = face.authenticator.refresh(request::authorization(&parts.headers)).await?;
+    let certificate = listener::certificate(&parts.extensions);
+    let sent = request::authorization(&parts.headers);
+    let issued = face.authenticator.refresh(sent, certificate).await?;
     Ok(Json(issued.into()))
 }
 

@@ -104,7 +104,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
     let cases = [
         (with_file("[engine]\nworker = 2\n"), "engine.worker\"", "engine.workers"),
         (with_file("[engin]\nworkers = 2\n"), "engin.workers", "engine.workers"),
-        (with_file("[grcp]\n"), "\"grcp\"", ""),
+        (with_file("[grcp]\n"), "\"grcp\"", "grpc.listen"),
         (with_file("workers = 2\n"), "\"workers\"", "engine.workers"),
         (with_file("[engine.deep]\nx = 1\n"), "engine.deep", ""),
         (with_file("[grpc]\nlisten.port = 1\n"), "grpc.listen", ""),
@@ -282,9 +282,59 @@ fn no_error_shows_a_value_of_the_clients() {
 }
 
 #[test]
-fn with_tokens_any_address_is_bound() {
-    let text = format!("[rest]\nlisten = \"0.0.0.0:0\"\n[auth]\nmode = \"token\"\n{CLIENT}");
-    assert_eq!(with_file(&text).unwrap().auth.mode, crate::config::AuthMode::Token);
+fn off_loopback_both_tls_and_tokens_are_needed_or_the_key_that_says_so() {
+    const TLS: &str = "certificate = \"a\"\nkey = \"b\"\n";
+    const INSECURE: &str = "insecure_off_loopback = true\n";
+    for listener in ["grpc", "rest", "admin"] {
+        let open = |mode: &str, tls: &str| {
+            let auth = format!("[auth]\nmode = \"{mode}\"\n{CLIENT}");
+            with_file(&format!("[{listener}]\nlisten = \"0.0.0.0:0\"\n[tls]\n{tls}{auth}"))
+        };
+        for (mode, tls, missing) in [
+            ("none", "", "auth.mode = \"none\" binds loopback addresses only"),
+            ("none", TLS, "auth.mode = \"none\" binds loopback addresses only"),
+            ("token", "", "without tls.certificate and tls.key loopback addresses only"),
+        ] {
+            let error = open(mode, tls).unwrap_err().to_string();
+            assert!(error.contains(&format!("{listener}.listen is 0.0.0.0:0")), "{error}");
+            assert!(error.contains(missing), "{error}");
+            assert!(open(mode, &format!("{tls}{INSECURE}")).is_ok());
+        }
+        assert!(open("token", TLS).is_ok());
+    }
+}
+
+#[test]
+fn keys_of_tls_that_need_each_other_are_set_together() {
+    let named = CLIENT.replace("scopes", "certificate_names = [\"a.example\"]\nscopes");
+    let only_named = CLIENT.lines().filter(|line| !line.starts_with("secret_sha256"));
+    let only_named: Vec<_> = only_named.chain(["certificate_names = [\"a\"]\n"]).collect();
+    let (pair, ca) = ("certificate = \"a\"\nkey = \"b\"\n", "client_ca = \"c\"\n");
+    for (text, wrong) in [
+        ("[tls]\ncertificate = \"a\"\n".to_owned(), "tls.certificate is set, tls.key is not"),
+        ("[tls]\nkey = \"a\"\n".to_owned(), "tls.key is set, tls.certificate is not"),
+        (format!("[tls]\n{ca}"), "tls.client_ca is set, tls.certificate is not"),
+        (
+            format!("[tls]\n{pair}{named}"),
+            "\"CV1\": certificate_names is set, tls.client_ca is not",
+        ),
+    ] {
+        let error = with_file(&text).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{error}");
+    }
+    for client in ["", CLIENT, &named, &only_named.join("\n")] {
+        let config = with_file(&format!("[tls]\n{pair}{ca}{client}")).unwrap();
+        assert!(config.tls.client_certificate_required);
+    }
+    let given = with_variables(&[
+        ("CVRSD__TLS__CERTIFICATE", "/a/b.pem"),
+        ("CVRSD__TLS__KEY", "./17"),
+        ("CVRSD__TLS__CLIENT_CERTIFICATE_REQUIRED", "false"),
+    ]);
+    let tls = given.unwrap().tls;
+    assert_eq!(tls.certificate, Some(PathBuf::from("/a/b.pem")));
+    assert_eq!(tls.key, Some(PathBuf::from("./17")));
+    assert!(!tls.client_certificate_required);
 }
 
 #[test]

@@ -69,6 +69,8 @@ const ALL: &[Code] = &[
     Code::TokenMissing,
     Code::TokenInvalid,
     Code::TokenExpired,
+    Code::CertificateInvalid,
+    Code::CertificateMismatch,
     Code::Scope,
     Code::Origin,
     Code::QuotaRequests,

@@ -1,0 +1,196 @@
+//! The bytes of one connection.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
+};
+
+use axum::{
+    extract::connect_info::{self, ConnectInfo},
+    http::Extensions,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use crate::{auth::Certificate, limits::REQUEST_HEAD_TIMEOUT, tls::Handshake};
+
+/// Bytes with which every HTTP/2 connection begins.
+const PREFACE_BYTES: usize = 24;
+
+/// One connection, counted until it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    peer: Peer,
+    /// Until its first bytes are there: how many are still to come, and until when.
+    silence: Option<(usize, Pin<Box<Sleep>>)>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Whose connection it is: the certificate that its handshake verified, once it has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Peer(Arc<OnceLock<Certificate>>);
+
+/// The verified certificate of the connection that a request with these extensions came on.
+#[must_use]
+pub fn certificate(extensions: &Extensions) -> Option<&Certificate> {
+    let peer = extensions.get::<Peer>();
+    let peer = peer.or_else(|| extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(p)| p));
+    peer?.0.get()
+}
+
+/// Plain or inside of TLS. The handshake is made by whoever reads or writes first, so no other connection
+/// waits for it.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Handshake(Box<Handshake>),
+    Tls(Box<TlsStream<TcpStream>>),
+    Failed,
+}
+
+impl Connection {
+    pub(super) fn plain(stream: TcpStream, room: OwnedSemaphorePermit) -> Self {
+        Self::new(Stream::Plain(stream), room)
+    }
+
+    pub(super) fn tls(handshake: Handshake, room: OwnedSemaphorePermit) -> Self {
+        Self::new(Stream::Handshake(Box::new(handshake)), room)
+    }
+
+    fn new(stream: Stream, room: OwnedSemaphorePermit) -> Self {
+        Self { stream, peer: Peer::default(), silence: None, _room: room }
+    }
+
+    /// Fails where the first bytes of HTTP/2 do not come in time, after a handshake that counts in.
+    pub(super) fn begins_in_time(&mut self) {
+        self.silence = Some((PREFACE_BYTES, Box::pin(sleep(REQUEST_HEAD_TIMEOUT))));
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+
+    /// Ready once bytes can be read and written.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stream::Handshake(handshake) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let ended = handshake.poll(cx);
+        if ended.is_pending() {
+            return self.poll_deadline(cx).map(Err);
+        }
+        self.stream = Stream::Failed;
+        let (stream, certificate) = ready!(ended).inspect_err(|error| {
+            // Anybody can cause it, so it must not fill the log.
+            tracing::debug!(%error, "a TLS handshake failed");
+            metrics::counter!("cvrsd_tls_handshake_failures_total").increment(1);
+        })?;
+        self.stream = Stream::Tls(Box::new(stream));
+        if let Some(certificate) = certificate {
+            self.peer.0.get_or_init(|| certificate);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the first bytes are late.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match &mut self.silence {
+            Some((_, deadline)) => {
+                deadline.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The stream, once bytes can be read and written.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Bytes>>> {
+        ready!(self.poll_open(cx))?;
+        Poll::Ready(match &mut self.stream {
+            Stream::Plain(stream) => Ok(Pin::new(stream)),
+            Stream::Tls(stream) => Ok(Pin::new(stream)),
+            Stream::Handshake(_) | Stream::Failed => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+}
+
+/// What a stream can do.
+trait Bytes: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Bytes for S {}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer()
+    }
+}
+
+impl connect_info::Connected<Self> for Peer {
+    fn connect_info(peer: Self) -> Self {
+        peer
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(self.poll_stream(cx))?.poll_read(cx, buffer);
+        if read.is_pending() {
+            return self.poll_deadline(cx).map(Err);
+        }
+        if let Some((missing, _)) = &mut self.silence {
+            *missing = missing.saturating_sub(buffer.filled().len() - before);
+            if *missing == 0 {
+                self.silence = None;
+            }
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_stream(cx))?.poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_stream(cx))?.poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // Both kinds of stream take slices.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_stream(cx))?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Stream::Handshake(_) | Stream::Failed = &self.stream {
+            self.stream = Stream::Failed;
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_stream(cx))?.poll_shutdown(cx)
+    }
+}
