@@ -1,12 +1,17 @@
 //! The way to a daemon: connection, credentials, and what its refusals mean for the exit code.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tonic::{
     Code, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use tonic_types::StatusExt;
 
@@ -29,12 +34,50 @@ pub type Jobs = JobServiceClient<Authorized>;
 /// A client of the admin service.
 pub type Admin = AdminServiceClient<Authorized>;
 
-/// The token option, as every client command takes it.
+/// The options by which caller and server know each other, as every client command takes them.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Credentials {
     /// Token, sent as `authorization`
     #[arg(long, env = "CVRSD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
+    /// PEM file of the authorities that may have signed the server's certificate; without it the system's
+    #[arg(long, env = "CVRSD_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of the caller's own certificate, for servers that ask for one
+    #[arg(long, env = "CVRSD_CERT", value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, env = "CVRSD_KEY", value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
+
+impl Credentials {
+    /// How to speak TLS.
+    async fn tls(&self) -> Result<ClientTlsConfig, Failure> {
+        let tls = match &self.ca {
+            Some(ca) => {
+                let pem = read(ca).await?;
+                if CertificateDer::pem_slice_iter(&pem).next().is_none_or(|first| first.is_err()) {
+                    let text = format!("{} holds no certificate in PEM", ca.display());
+                    return Err(Failure::new(Exit::Usage, text));
+                }
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            }
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        let tls = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                tls.identity(Identity::from_pem(read(cert).await?, read(key).await?))
+            }
+            _ => tls,
+        };
+        Ok(tls.timeout(CLIENT_CONNECT_TIMEOUT))
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |e| Failure::new(Exit::Usage, format!("cannot read {}: {e}", path.display()));
+    tokio::fs::read(path).await.map_err(failed)
 }
 
 /// The options of a command that talks to the job service.
@@ -54,7 +97,7 @@ impl Target {
     /// # Errors
     /// When the address or token is malformed, or nobody answers there.
     pub async fn connect(&self) -> Result<Jobs, Failure> {
-        let channel = channel(&self.server).await?;
+        let channel = channel(&self.server, &self.credentials).await?;
         Ok(JobServiceClient::with_interceptor(channel, Token::new(&self.credentials)?))
     }
 }
@@ -76,7 +119,7 @@ impl AdminTarget {
     /// # Errors
     /// When the address or token is malformed, or nobody answers there.
     pub async fn connect(&self) -> Result<Admin, Failure> {
-        let channel = channel(&self.admin).await?;
+        let channel = channel(&self.admin, &self.credentials).await?;
         Ok(AdminServiceClient::with_interceptor(channel, Token::new(&self.credentials)?))
     }
 }
@@ -129,16 +172,22 @@ impl Interceptor for Token {
     }
 }
 
-async fn channel(address: &str) -> Result<Channel, Failure> {
+async fn channel(address: &str, credentials: &Credentials) -> Result<Channel, Failure> {
     let url =
         if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let refuse = |why: String| Failure::new(Exit::Usage, format!("address {address:?}: {why}"));
-    if !url.starts_with("http://") {
-        return Err(refuse("only http:// is spoken".to_owned()));
+    let tls = url.starts_with("https://");
+    if !tls && !url.starts_with("http://") {
+        return Err(refuse("only http:// and https:// are spoken".to_owned()));
     }
-    let endpoint = Endpoint::from_shared(url).map_err(|e| refuse(e.to_string()))?;
+    let mut endpoint = Endpoint::from_shared(url).map_err(|e| refuse(e.to_string()))?;
     if endpoint.uri().port().is_none() {
         return Err(refuse("it has no port".to_owned()));
+    }
+    if tls {
+        endpoint = endpoint
+            .tls_config(credentials.tls().await?)
+            .map_err(|e| Failure::new(Exit::Usage, format!("TLS: {}", innermost(&e))))?;
     }
     endpoint
         .connect_timeout(CLIENT_CONNECT_TIMEOUT)
@@ -260,16 +309,40 @@ mod tests {
 
     #[tokio::test]
     async fn a_malformed_address_or_token_is_bad_usage() {
-        for bad in ["https://127.0.0.1:1", "http://127.0.0.1", "ftp://x:1", "http://a b:1"] {
-            assert_eq!(channel(bad).await.unwrap_err().exit, Exit::Usage, "{bad}");
+        let none = Credentials::default();
+        for bad in ["https://127.0.0.1", "http://127.0.0.1", "ftp://x:1", "http://a b:1"] {
+            assert_eq!(channel(bad, &none).await.unwrap_err().exit, Exit::Usage, "{bad}");
         }
-        let credentials = Credentials { token: Some("a\nb".to_owned()) };
+        let credentials = Credentials { token: Some("a\nb".to_owned()), ..none };
         assert_eq!(Token::new(&credentials).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_tls_cannot_use_is_bad_usage() {
+        let dir = tempfile::tempdir().unwrap();
+        let (none, letter) = (dir.path().join("none"), dir.path().join("letter"));
+        std::fs::write(&letter, "Dear server").unwrap();
+        let files = |ca, cert: Option<&PathBuf>| Credentials {
+            ca,
+            cert: cert.cloned(),
+            key: cert.cloned(),
+            token: None,
+        };
+        for (credentials, named) in [
+            (files(Some(none.clone()), None), &none),
+            (files(Some(letter.clone()), None), &letter),
+            (files(None, Some(&none)), &none),
+        ] {
+            let failure = channel("https://127.0.0.1:1", &credentials).await.unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{failure}");
+            assert!(failure.message.contains(named.to_str().unwrap()), "{failure}");
+        }
     }
 
     #[tokio::test]
     async fn a_port_where_nobody_listens_is_unreachable() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(channel(&free.to_string()).await.unwrap_err().exit, Exit::Unreachable);
+        let found = channel(&free.to_string(), &Credentials::default()).await;
+        assert_eq!(found.unwrap_err().exit, Exit::Unreachable);
     }
 }

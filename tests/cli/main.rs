@@ -63,7 +63,7 @@ fn help_and_version_end_well_and_bad_usage_does_not() {
         (&["submit", "delete", "no/such/file.txt"], 64),
         (&["list", "--status", "DONE"], 64),
         (&["generate", "--rows", "many", "--out", "x"], 64),
-        (&["get", "x", "--server", "https://127.0.0.1:1"], 64),
+        (&["get", "x", "--server", "ftp://127.0.0.1:1"], 64),
         (&["demo", "--rows", "0"], 64),
     ] {
         assert_eq!(code(&run("http://127.0.0.1:1", args)), expected, "{args:?}");
