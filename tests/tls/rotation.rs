@@ -1,0 +1,204 @@
+//! Certificates, authorities and clients taken anew while connections and streams are open.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use cvrsd::proto::jobs::{
+    ListJobsRequest, Operation, Status, WatchJobRequest, WatchJobResponse,
+    job_service_client::JobServiceClient, watch_job_response::Kind,
+};
+use tokio::time::timeout;
+use tonic::{Code, Streaming};
+
+use crate::{
+    bench::{Bench, NOBODY, mutual, named},
+    pki::{Authority, dns},
+    support::{
+        PATIENCE, files,
+        http::JOBS,
+        jobs::{self, Client, Upload},
+    },
+};
+
+/// Applies row by row, so that a job of many rows outlasts a rotation.
+const SLOW: &[(&str, &str)] = &[("CVRSD__ENGINE__CHECKPOINT_ROWS", "1")];
+const ROWS: u64 = 9_000;
+
+/// A stream of events of a job that takes long, on a connection of its own.
+struct Watch {
+    client: Client,
+    job_id: String,
+    stream: Streaming<WatchJobResponse>,
+    seq: u64,
+}
+
+impl Watch {
+    async fn open(bench: &Bench) -> Self {
+        let mut client = JobServiceClient::new(bench.channel(None).await.unwrap());
+        let upload = Upload::text(Operation::Create, &files::text(1, 0..ROWS));
+        let (job_id, _) = jobs::submit(&mut client, &upload).await.unwrap();
+        let request = WatchJobRequest { job_id: job_id.clone(), after_seq: 0 };
+        let stream = client.watch_job(request).await.unwrap().into_inner();
+        let mut watch = Self { client, job_id, stream, seq: 0 };
+        while watch.next().await != Status::Processing {}
+        watch
+    }
+
+    /// The status that the next event tells.
+    async fn next(&mut self) -> Status {
+        loop {
+            let message = timeout(PATIENCE, self.stream.message()).await.unwrap().unwrap();
+            let message = message.expect("the stream goes on");
+            assert_ne!(message.kind(), Kind::Draining);
+            let Some(job) = message.job else { continue };
+            assert!(job.seq > self.seq, "{} after {}", job.seq, self.seq);
+            self.seq = job.seq;
+            return job.status();
+        }
+    }
+
+    /// The stream still tells of the job, which goes on, and ends with it.
+    async fn survived(mut self) {
+        assert_ne!(self.next().await, Status::Completed, "the job outlasts the rotation");
+        assert!(jobs::cancel(&mut self.client, &self.job_id).await.0, "on the old connection");
+        while self.next().await != Status::Completed {}
+        assert!(self.stream.message().await.unwrap().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_takes_a_new_certificate_and_streams_go_on() {
+    let bench = Bench::with("", NOBODY, SLOW);
+    let watch = Watch::open(&bench).await;
+    let old = bench.server.made.der().clone();
+    let new = bench.ca.server(bench.path(), "server");
+    bench.hang_up("SIGHUP: clients, certificates, log level were read again");
+    for address in [&bench.daemon.grpc, &bench.daemon.rest, &bench.daemon.admin] {
+        assert_eq!(bench.served(address).await, *new.made.der());
+        assert_ne!(*new.made.der(), old);
+    }
+    watch.survived().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_change_are_taken_without_a_signal_and_streams_go_on() {
+    let bench = Bench::with("", NOBODY, SLOW);
+    let watch = Watch::open(&bench).await;
+    let new = bench.ca.server(bench.path(), "server");
+    bench.wait_served(&bench.daemon.rest, &new).await;
+    assert_eq!(bench.served(&bench.daemon.grpc).await, *new.made.der());
+    watch.survived().await;
+    assert_eq!(bench.log().matches("certificates were read again").count(), 1);
+}
+
+/// Makes `link` lead to `target`, in one step.
+fn lead(link: &Path, target: &str) {
+    let new = link.with_file_name("being-made");
+    symlink(target, &new).unwrap();
+    fs::rename(new, link).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_lead_elsewhere_are_noticed() {
+    // As Kubernetes mounts a secret: each file is a link through `..data`, which alone is replaced.
+    let bench = Bench::plain();
+    let dir = bench.path();
+    fs::create_dir(dir.join("..1")).unwrap();
+    for name in ["server.crt", "server.key"] {
+        fs::rename(dir.join(name), dir.join("..1").join(name)).unwrap();
+        lead(&dir.join(name), &format!("..data/{name}"));
+    }
+    lead(&dir.join("..data"), "..1");
+    fs::create_dir(dir.join("..2")).unwrap();
+    let new = bench.ca.server(&dir.join("..2"), "server");
+    lead(&dir.join("..data"), "..2");
+    bench.wait_served(&bench.daemon.rest, &new).await;
+    // As certbot does it: each link by itself.
+    let renewed = bench.ca.server(&dir.join("..1"), "server");
+    lead(&dir.join("server.crt"), "..1/server.crt");
+    lead(&dir.join("server.key"), "..1/server.key");
+    bench.wait_served(&bench.daemon.rest, &renewed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_usable_leaves_the_old_one_and_holds_up_no_client() {
+    let clients = named("A", "TA", "a.example");
+    let bench = Bench::mutual(false, &clients);
+    let a = bench.clients.client(bench.path(), "a", vec![dns("a.example")]);
+    let b = bench.clients.client(bench.path(), "b", vec![dns("b.example")]);
+    let list = |pair| bench.curl(&bench.daemon.rest, JOBS, Some(pair), &[]).status;
+    assert_eq!((list(&a), list(&b)), (200, 401));
+    let key = fs::read_to_string(&bench.server.key).unwrap();
+    let elsewhere = bench.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let other = bench.ca.server(&elsewhere, "server");
+    let other_key = fs::read_to_string(&other.key).unwrap();
+    for (number, bad) in ["no key", "", &key[..key.len() / 2], &other_key].into_iter().enumerate() {
+        fs::write(&bench.server.key, bad).unwrap();
+        let name = if number % 2 == 0 { "b.example" } else { "a.example" };
+        bench.configure(&mutual(false), &named("A", "TA", name));
+        bench.hang_up("certificates: what was in force stays");
+        let expected = if number % 2 == 0 { (401, 200) } else { (200, 401) };
+        assert_eq!((list(&a), list(&b)), expected, "the clients were taken all the same");
+        assert_eq!(bench.served(&bench.daemon.grpc).await, *bench.server.made.der());
+    }
+    let log = bench.log();
+    assert!(log.contains(bench.server.key.to_str().unwrap()), "the file is named: {log}");
+    let secret = key.lines().nth(1).unwrap();
+    assert!(!log.contains(secret), "and nothing of it is told");
+    fs::write(&bench.server.certificate, other.made.pem()).unwrap();
+    bench.hang_up("certificates, log level were read again");
+    assert_eq!(bench.served(&bench.daemon.grpc).await, *other.made.der());
+}
+
+async fn list(client: &mut Client) -> Code {
+    match client.list_jobs(ListJobsRequest::default()).await {
+        Ok(_) => Code::Ok,
+        Err(status) => status.code(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_taken_away_is_refused_at_its_next_call() {
+    let (a, b) = (named("A", "TA", "a.example"), named("B", "TB", "b.example"));
+    let bench = Bench::mutual(true, &format!("{a}{b}"));
+    let pair = |name: &str| bench.clients.client(bench.path(), name, vec![dns(name)]);
+    let (of_a, of_b) = (pair("a.example"), pair("b.example"));
+    let mut a_calls = JobServiceClient::new(bench.channel(Some(&of_a)).await.unwrap());
+    let mut b_calls = JobServiceClient::new(bench.channel(Some(&of_b)).await.unwrap());
+    assert_eq!((list(&mut a_calls).await, list(&mut b_calls).await), (Code::Ok, Code::Ok));
+    bench.configure(&mutual(true), &b);
+    let deadline = Instant::now() + PATIENCE;
+    while list(&mut a_calls).await == Code::Ok {
+        assert!(Instant::now() < deadline, "A is still served");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(list(&mut a_calls).await, Code::Unauthenticated);
+    assert_eq!(list(&mut b_calls).await, Code::Ok);
+    bench.configure(&mutual(true), &format!("{a}{b}"));
+    bench.hang_up("were read again");
+    assert_eq!(list(&mut a_calls).await, Code::Ok, "on the same connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_authorities_count_for_new_connections() {
+    let clients = named("A", "TA", "a.example");
+    let bench = Bench::mutual(true, &clients);
+    let old = bench.clients.client(bench.path(), "old", vec![dns("a.example")]);
+    let elsewhere = bench.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let authority = Authority::new(&elsewhere, "clients");
+    let new = authority.client(bench.path(), "new", vec![dns("a.example")]);
+    let status = |pair| bench.curl(&bench.daemon.rest, JOBS, Some(pair), &[]).status;
+    let mut calls = JobServiceClient::new(bench.channel(Some(&old)).await.unwrap());
+    assert_eq!(list(&mut calls).await, Code::Ok);
+    assert_eq!((status(&old), status(&new)), (200, 0));
+    fs::copy(&authority.file, bench.path().join("clients.crt")).unwrap();
+    bench.hang_up("certificates, log level were read again");
+    assert_eq!((status(&old), status(&new)), (0, 200));
+    assert_eq!(list(&mut calls).await, Code::Ok, "a connection that is open stays");
+}
