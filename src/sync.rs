@@ -22,7 +22,7 @@ pub(crate) mod schedules {
         let seed = setting("CVRSD_SCHEDULE_SEED").map(|text| text.parse().unwrap());
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));
         println!("CVRSD_SCHEDULE_SEED={seed}, {schedules} schedules");
-        let scheduler = RandomScheduler::new_from_seed(seed, schedules);
-        Runner::new(scheduler, Config::default()).run(test);
+        let random = RandomScheduler::new_from_seed(seed, schedules);
+        Runner::new(random, Config::default()).run(test);
     }
 }

@@ -71,7 +71,7 @@ impl Acts {
         Ok(proto::ResumeResponse { resumed, pauses: pauses.iter().map(message::pause).collect() })
     }
 
-    pub(super) async fn list_pauses(
+    pub(super) fn list_pauses(
         &self,
         caller: &Principal,
         _: proto::ListPausesRequest,
@@ -118,7 +118,7 @@ impl Acts {
         Ok(message::explanation(&explained, quota))
     }
 
-    pub(super) async fn get_config(
+    pub(super) fn get_config(
         &self,
         caller: &Principal,
         _: proto::GetConfigRequest,
@@ -127,7 +127,7 @@ impl Acts {
         Ok(proto::GetConfigResponse { toml: self.operator.effective.toml() })
     }
 
-    pub(super) async fn get_log_level(
+    pub(super) fn get_log_level(
         &self,
         caller: &Principal,
         _: proto::GetLogLevelRequest,
@@ -137,10 +137,10 @@ impl Acts {
         Ok(proto::GetLogLevelResponse { level, configured })
     }
 
-    pub(super) async fn set_log_level(
+    pub(super) fn set_log_level(
         &self,
         caller: &Principal,
-        request: proto::SetLogLevelRequest,
+        request: &proto::SetLogLevelRequest,
     ) -> Result<proto::SetLogLevelResponse, Error> {
         may(caller, SET_LOG_LEVEL)?;
         let Operator { effective, level, .. } = &self.operator;

@@ -137,7 +137,7 @@ impl AdminService for Admin {
         request: Request<proto::ListPausesRequest>,
     ) -> Result<Response<proto::ListPausesResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.list_pauses(&caller, request).await.map(Response::new).map_err(status)
+        self.acts.list_pauses(&caller, request).map(Response::new).map_err(status)
     }
 
     async fn release_job(
@@ -169,7 +169,7 @@ impl AdminService for Admin {
         request: Request<proto::GetConfigRequest>,
     ) -> Result<Response<proto::GetConfigResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.get_config(&caller, request).await.map(Response::new).map_err(status)
+        self.acts.get_config(&caller, request).map(Response::new).map_err(status)
     }
 
     async fn get_log_level(
@@ -177,7 +177,7 @@ impl AdminService for Admin {
         request: Request<proto::GetLogLevelRequest>,
     ) -> Result<Response<proto::GetLogLevelResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.get_log_level(&caller, request).await.map(Response::new).map_err(status)
+        self.acts.get_log_level(&caller, request).map(Response::new).map_err(status)
     }
 
     async fn set_log_level(
@@ -185,7 +185,7 @@ impl AdminService for Admin {
         request: Request<proto::SetLogLevelRequest>,
     ) -> Result<Response<proto::SetLogLevelResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.set_log_level(&caller, request).await.map(Response::new).map_err(status)
+        self.acts.set_log_level(&caller, &request).map(Response::new).map_err(status)
     }
 
     async fn get_overview(

@@ -214,7 +214,8 @@ mod tests {
             .map(|id| Client {
                 id: id.to_owned(),
                 tenant: "T".to_owned(),
-                secret_sha256: digest.clone(),
+                secret_sha256: Some(digest.clone()),
+                certificate_names: vec!["upload.example".to_owned()],
                 scopes: vec!["UPLOAD".to_owned(), "ADMIN".to_owned()],
                 storages: vec!["REDACTED_DB".to_owned()],
                 validate_only: true,

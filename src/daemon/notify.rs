@@ -1,4 +1,4 @@
-//! What the service manager is told, where one asks (`NOTIFY_SOCKET`, sd_notify(3)): ready, draining, and
+//! What the service manager is told, where one asks (`NOTIFY_SOCKET`, `sd_notify(3)`): ready, draining, and
 //! alive, again and again.
 
 use std::time::Duration;

@@ -35,6 +35,7 @@ pub enum Wait {
 
 /// What is known of a job and of what it waits for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Explanation {
     /// The job as it stands.
     pub job: std::sync::Arc<Job>,

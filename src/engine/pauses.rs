@@ -198,8 +198,8 @@ fn checksum(paused: &[Entry]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn tenant(name: &str) -> Option<Tenant> {
-        Some(Tenant::new(name).unwrap())
+    fn tenant(name: &str) -> Tenant {
+        Tenant::new(name).unwrap()
     }
 
     #[test]
@@ -208,16 +208,16 @@ mod tests {
         let pauses = Pauses::open(dir.path()).unwrap();
         assert!(pauses.list().is_empty());
         let mut told = Vec::new();
-        for target in [tenant("b"), None, tenant("a")] {
+        for target in [Some(tenant("b")), None, Some(tenant("a"))] {
             let seen = |list: &[Pause]| told.push(list.len());
             assert!(pauses.pause(target, "me", "disk \"x\"\u{e9}", seen).unwrap().is_some());
         }
         assert_eq!(told, [1, 2, 3]);
         let list = pauses.list();
         let names: Vec<_> = list.iter().map(|pause| pause.tenant.clone()).collect();
-        assert_eq!(names, [None, tenant("a"), tenant("b")]);
+        assert_eq!(names, [None, Some(tenant("a")), Some(tenant("b"))]);
         assert_eq!(Pauses::open(dir.path()).unwrap().list(), list);
-        let missing = pauses.resume(tenant("c").as_ref(), |_| panic!("nothing has changed"));
+        let missing = pauses.resume(Some(tenant("c")).as_ref(), |_| panic!("nothing has changed"));
         assert!(!missing.unwrap());
         assert!(pauses.resume(None, |list| assert_eq!(list.len(), 2)).unwrap());
         assert_eq!(*Pauses::open(dir.path()).unwrap().list(), list[1..]);
@@ -227,10 +227,10 @@ mod tests {
     fn another_pause_of_the_same_keeps_since_when_and_tells_the_newest_reason() {
         let dir = tempfile::tempdir().unwrap();
         let pauses = Pauses::open(dir.path()).unwrap();
-        pauses.pause(tenant("a"), "me", "one", |_| {}).unwrap();
+        pauses.pause(Some(tenant("a")), "me", "one", |_| {}).unwrap();
         let first = pauses.list()[0].clone();
         std::thread::sleep(std::time::Duration::from_millis(2));
-        pauses.pause(tenant("a"), "you", "two", |_| {}).unwrap();
+        pauses.pause(Some(tenant("a")), "you", "two", |_| {}).unwrap();
         let (by, reason) = ("you".to_owned(), "two".to_owned());
         assert_eq!(*pauses.list(), [Pause { by, reason, ..first }]);
     }
@@ -239,7 +239,7 @@ mod tests {
     fn as_many_are_paused_as_allowed_and_not_one_more() {
         let dir = tempfile::tempdir().unwrap();
         let many = (0..PAUSES_MAX).map(|n| Pause {
-            tenant: tenant(&format!("t{n}")),
+            tenant: Some(tenant(&format!("t{n}"))),
             since_us: 1,
             by: String::new(),
             reason: String::new(),
@@ -247,14 +247,14 @@ mod tests {
         write(dir.path(), &many.collect::<Vec<_>>()).unwrap();
         let pauses = Pauses::open(dir.path()).unwrap();
         assert_eq!(pauses.pause(None, "me", "", |_| panic!()).unwrap(), None);
-        assert!(pauses.pause(tenant("t0"), "me", "", |_| {}).unwrap().is_some());
+        assert!(pauses.pause(Some(tenant("t0")), "me", "", |_| {}).unwrap().is_some());
     }
 
     #[test]
     fn a_file_with_any_byte_changed_or_missing_is_damaged_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let pauses = Pauses::open(dir.path()).unwrap();
-        pauses.pause(tenant("a"), "me", "why", |_| {}).unwrap();
+        pauses.pause(Some(tenant("a")), "me", "why", |_| {}).unwrap();
         let path = dir.path().join(PAUSE_FILE);
         let whole = fs::read(&path).unwrap();
         let end = whole.len() - 1; // behind it is only the newline

@@ -193,9 +193,10 @@ impl Spool {
     pub fn jobs(&self) -> io::Result<Vec<JobId>> {
         let mut jobs = Vec::new();
         for file in std::fs::read_dir(&self.shared.payloads)? {
-            match file?.file_name().to_str().and_then(|name| name.parse().ok()) {
-                Some(id) => jobs.push(id),
-                None => tracing::warn!("a file among the payloads is not named like a job"),
+            if let Some(id) = file?.file_name().to_str().and_then(|name| name.parse().ok()) {
+                jobs.push(id);
+            } else {
+                tracing::warn!("a file among the payloads is not named like a job");
             }
         }
         Ok(jobs)

@@ -138,7 +138,9 @@ impl Journal for Memory {
         let mut state = self.state();
         state.check_failing()?;
         let jobs = purge.ended(|id| Ok(state.jobs.get(&id).map(|a| (*a.job).clone())))?;
-        jobs.iter().for_each(|job| state.take_out(job));
+        for job in &jobs {
+            state.take_out(job);
+        }
         state.purged = state.purged.after(purge, &jobs);
         Ok(state.purged.clone())
     }

@@ -29,17 +29,14 @@ pub(super) struct Args {
 /// Sets the level where one is given, and prints it.
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let mut admin = args.target.connect().await?;
-    let (level, configured) = match args.level.or(args.reset.then(String::new)) {
-        Some(level) => {
-            let request = SetLogLevelRequest { level };
-            let answer = admin.set_log_level(request).await.map_err(|s| refused(&s))?.into_inner();
-            (answer.level, answer.configured)
-        }
-        None => {
-            let request = GetLogLevelRequest {};
-            let answer = admin.get_log_level(request).await.map_err(|s| refused(&s))?.into_inner();
-            (answer.level, answer.configured)
-        }
+    let (level, configured) = if let Some(level) = args.level.or(args.reset.then(String::new)) {
+        let request = SetLogLevelRequest { level };
+        let answer = admin.set_log_level(request).await.map_err(|s| refused(&s))?.into_inner();
+        (answer.level, answer.configured)
+    } else {
+        let request = GetLogLevelRequest {};
+        let answer = admin.get_log_level(request).await.map_err(|s| refused(&s))?.into_inner();
+        (answer.level, answer.configured)
     };
     match args.output {
         Output::Json => render::print_line(json!({ "level": level, "configured": configured })),

@@ -242,7 +242,7 @@ fn state(job: &Job) -> (String, Color) {
 /// `[######              ]`; full where there is nothing to do.
 fn bar(done: u64, all: u64) -> String {
     let width = BAR as u64;
-    let full = if all == 0 { width } else { done.min(all).saturating_mul(width) / all };
+    let full = done.min(all).saturating_mul(width).checked_div(all).unwrap_or(width);
     let full = usize::try_from(full).unwrap_or(BAR);
     format!("[{}{}]", "#".repeat(full), " ".repeat(BAR - full))
 }

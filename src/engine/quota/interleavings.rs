@@ -1,5 +1,10 @@
 //! Uploads of one client against each other and the committer.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; the lint spares only functions that are marked as one"
+)]
+
 use shuttle::thread;
 
 use super::*;
@@ -60,7 +65,9 @@ fn uploads_and_jobs_keep_to_the_quota_and_leave_nothing_of_it_taken() {
                 })
             })
             .collect();
-        clients.into_iter().for_each(|client| client.join().unwrap());
+        for client in clients {
+            client.join().unwrap();
+        }
         let state = quotas.state();
         assert!(state.clients.is_empty() && state.places.is_empty());
     });

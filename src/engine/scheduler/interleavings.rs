@@ -1,5 +1,10 @@
 //! Workers, committer and drain against each other.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; the lint spares only functions that are marked as one"
+)]
+
 use std::collections::HashSet;
 
 use shuttle::thread;
@@ -92,7 +97,9 @@ fn every_job_is_taken_once_in_the_order_of_its_lane_and_no_wake_up_is_lost() {
         for committed in &submits {
             scheduler.committed(std::slice::from_ref(committed));
         }
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
         assert_eq!(scheduler.unfinished(), 0);
         for owner in ["a", "b"].map(|owner| Tenant::new(owner).unwrap()) {
             let specs = submits.iter().map(|committed| &committed.job.spec);
@@ -161,7 +168,9 @@ fn a_drain_reaches_every_worker_wherever_it_is() {
         scheduler.drain();
         drained.store(true, Ordering::SeqCst);
         committer.join().unwrap();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
     });
 }
 
@@ -205,7 +214,9 @@ fn pauses_at_any_moment_lose_no_job_and_no_wake_up() {
             scheduler.committed(std::slice::from_ref(committed));
         }
         operator.join().unwrap();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        for worker in workers {
+            worker.join().unwrap();
+        }
         assert_eq!(scheduler.unfinished(), 0);
     });
 }

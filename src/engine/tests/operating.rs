@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    domain::{JobId, Operation, Outcome, Scope, ScopeSet, Status, Tenant},
+    domain::{JobId, Operation, Outcome, Scope, Status, Tenant},
     engine::Wait,
     error::Code,
 };
 
-fn tenant(name: &str) -> Option<Tenant> {
-    Some(Tenant::new(name).unwrap())
+fn tenant(name: &str) -> Tenant {
+    Tenant::new(name).unwrap()
 }
 
 impl Bench {
@@ -34,7 +34,7 @@ impl Bench {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_paused_takes_uploads_and_starts_nothing_until_resumed_also_over_restarts() {
     let mut bench = Bench::new();
-    bench.pause(tenant("a"), false).await;
+    bench.pause(Some(tenant("a")), false).await;
     let large = bench.submit_as("a", Operation::Create, &text(0..30)).await;
     let small = bench.submit_as("a", Operation::Create, &text(30..31)).await;
     let other = bench.submit_as("b", Operation::Create, &text(0..30)).await;
@@ -48,18 +48,18 @@ async fn what_is_paused_takes_uploads_and_starts_nothing_until_resumed_also_over
         assert_eq!(bench.waits(id).await, Wait::Paused);
     }
     assert!(!bench.resume(None).await, "everything was not paused");
-    assert!(bench.resume(tenant("a")).await);
+    assert!(bench.resume(Some(tenant("a"))).await);
     for id in [large, small] {
         assert_eq!(bench.wait_end(id).await.outcome(), Some(Outcome::Succeeded));
     }
-    assert!(!bench.resume(tenant("a")).await);
+    assert!(!bench.resume(Some(tenant("a"))).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pauses_of_everything_and_of_a_tenant_are_apart() {
     let bench = Bench::new();
     bench.pause(None, false).await;
-    bench.pause(tenant("a"), false).await;
+    bench.pause(Some(tenant("a")), false).await;
     let [a, b] = ["a", "b"].map(|owner| bench.submit_as(owner, Operation::Create, b"x"));
     let (a, b) = (a.await, b.await);
     assert_eq!((bench.waits(a).await, bench.waits(b).await), (Wait::Paused, Wait::Paused));
@@ -68,7 +68,7 @@ async fn pauses_of_everything_and_of_a_tenant_are_apart() {
     assert!(!bench.service.is_paused());
     bench.wait_end(b).await;
     assert_eq!(bench.job(a).status(), Status::Queued);
-    assert!(bench.resume(tenant("a")).await);
+    assert!(bench.resume(Some(tenant("a"))).await);
     bench.wait_end(a).await;
 }
 
@@ -147,7 +147,7 @@ async fn an_overview_counts_what_there_is() {
     let bench = Bench::new();
     let done = bench.submit(Operation::Create, &text(0..30)).await;
     bench.wait_end(done).await;
-    bench.pause(tenant("a"), false).await;
+    bench.pause(Some(tenant("a")), false).await;
     for _ in 0..3 {
         bench.submit_as("a", Operation::Create, &text(0..3)).await;
     }
@@ -168,7 +168,7 @@ async fn without_the_scope_of_an_operator_nothing_is_done_or_told() {
     let id = bench.submit(Operation::Create, &text(0..3)).await;
     bench.wait_end(id).await;
     let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
-    let caller = Principal { scopes: ScopeSet::from_iter(scopes), ..caller("local") };
+    let caller = Principal { scopes: scopes.collect(), ..caller("local") };
     let service = &bench.service;
     let refused = [
         service.pause(&caller, None, String::new(), true).await.map(drop),

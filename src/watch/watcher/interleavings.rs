@@ -1,5 +1,10 @@
 //! Readers of a feed against the committer that fills it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; the lint spares only functions that are marked as one"
+)]
+
 use shuttle::thread;
 
 use super::*;
@@ -71,7 +76,9 @@ fn a_reader_of_a_feed_hears_of_every_event_once() {
         for committed in &commits[1..] {
             hub.committed(std::slice::from_ref(committed));
         }
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        for reader in readers {
+            reader.join().unwrap();
+        }
         assert!(hub.is_empty());
     });
 }

@@ -109,7 +109,9 @@ fn a_cancel_wins_over_a_pause_and_a_drain_over_both() {
         ([Drain, Pause], Drain),
     ] {
         let stop = Stop::default();
-        asked.into_iter().for_each(|reason| stop.request(reason));
+        for reason in asked {
+            stop.request(reason);
+        }
         assert_eq!(stop.reason(), Some(expected), "{asked:?}");
     }
 }
