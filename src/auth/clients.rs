@@ -229,29 +229,29 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_wrong_with_a_client_is_said_with_its_id() {
-        let secret = |c: &mut config::Client, range: std::ops::Range<usize>, digit: &str| {
-            let text = c.secret_sha256.as_mut().unwrap();
-            text.replace_range(range, digit);
-        };
-        let changes: [(&str, &dyn Fn(&mut config::Client)); 16] = [
-            ("characters", &|c| c.id = "a b".to_owned()),
-            ("tenant \"a/b\"", &|c| c.tenant = "a/b".to_owned()),
-            ("secret_sha256", &|c| secret(c, 0..0, "0")),
-            ("secret_sha256", &|c| secret(c, 0..1, "g")),
-            ("secret_sha256", &|c| secret(c, 0..1, "+")),
-            ("neither secret_sha256 nor certificate_names", &|c| c.secret_sha256 = None),
-            ("\"EXPORT\" is not a scope", &|c| c.scopes.push("EXPORT".to_owned())),
-            ("no scopes", &|c| c.scopes.clear()),
-            ("\"x\" is not a storage", &|c| c.storages.push("x".to_owned())),
-            ("no storages", &|c| c.storages.clear()),
-            ("act_for names \"z\"", &|c| c.act_for.push("z".to_owned())),
-            ("quota.uploads_max is 0", &|c| c.quota.uploads_max = Some(0)),
-            ("certificate name \"\"", &|c| c.certificate_names.push(String::new())),
-            ("certificate name \"a\\n\"", &|c| c.certificate_names.push("a\n".to_owned())),
-            ("17 certificate names", &|c| {
+        type Change = fn(&mut config::Client);
+        fn secret(c: &mut config::Client, range: std::ops::Range<usize>, digit: &str) {
+            c.secret_sha256.as_mut().unwrap().replace_range(range, digit);
+        }
+        let changes: [(&str, Change); 16] = [
+            ("characters", |c| c.id = "a b".to_owned()),
+            ("tenant \"a/b\"", |c| c.tenant = "a/b".to_owned()),
+            ("secret_sha256", |c| secret(c, 0..0, "0")),
+            ("secret_sha256", |c| secret(c, 0..1, "g")),
+            ("secret_sha256", |c| secret(c, 0..1, "+")),
+            ("neither secret_sha256 nor certificate_names", |c| c.secret_sha256 = None),
+            ("\"EXPORT\" is not a scope", |c| c.scopes.push("EXPORT".to_owned())),
+            ("no scopes", |c| c.scopes.clear()),
+            ("\"x\" is not a storage", |c| c.storages.push("x".to_owned())),
+            ("no storages", |c| c.storages.clear()),
+            ("act_for names \"z\"", |c| c.act_for.push("z".to_owned())),
+            ("quota.uploads_max is 0", |c| c.quota.uploads_max = Some(0)),
+            ("certificate name \"\"", |c| c.certificate_names.push(String::new())),
+            ("certificate name \"a\\n\"", |c| c.certificate_names.push("a\n".to_owned())),
+            ("17 certificate names", |c| {
                 c.certificate_names = (0..=CERTIFICATE_NAMES_MAX).map(|n| n.to_string()).collect();
             }),
-            ("\"A.b\" is there twice", &|c| {
+            ("\"A.b\" is there twice", |c| {
                 c.certificate_names = ["a.B", "A.b"].map(str::to_owned).to_vec();
             }),
         ];
@@ -269,14 +269,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_certificate_is_the_client_that_alone_has_its_names() {
-        let named = |id: &str, names: &[&str]| config::Client {
+        let with = |id: &str, names: &[&str]| config::Client {
             certificate_names: names.iter().map(|n| (*n).to_owned()).collect(),
             secret_sha256: None,
             ..configured(id, "t")
         };
         let clients = [
-            named("a", &["A.example", "spiffe://x/Up"]),
-            named("b", &["Acme Upload"]),
+            with("a", &["A.example", "spiffe://x/Up"]),
+            with("b", &["Acme Upload"]),
             configured("c", "t"),
         ];
         let clients = Clients::new(&clients).unwrap();
