@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use cvrsd::proto::{
     DESCRIPTORS,
-    admin::{CountRecordsRequest, CountRecordsResponse, ExportRecordsRequest, GetRecordRequest},
+    admin::{
+        CountRecordsRequest, CountRecordsResponse, ExplainJobRequest, ExportRecordsRequest,
+        GetRecordRequest, ReleaseJobRequest,
+    },
     jobs::{
         CancelJobRequest, GetJobRequest, ListJobErrorsRequest, ListJobsRequest, ListJobsResponse,
         WatchJobRequest,
@@ -265,6 +268,23 @@ async fn another_tenants_jobs_and_records_are_like_none_on_every_grpc_method() {
                     assert_eq!(counts, CountRecordsResponse::default(), "{tenant}");
                 }
             }
+            // Of the whole daemon: without the scope of an operator nothing of any job is told.
+            "ExplainJob" | "ReleaseJob" => {
+                for job_id in [id, NEVER].map(str::to_owned) {
+                    let request = ExplainJobRequest { job_id: job_id.clone() };
+                    let explained = records.explain_job(request).await.map(drop);
+                    let released =
+                        records.release_job(ReleaseJobRequest { job_id }).await.map(drop);
+                    for refused in [explained.unwrap_err(), released.unwrap_err()] {
+                        let expected = (Code::PermissionDenied, "CVRS-SCOPE".to_owned());
+                        assert_eq!(reason(&refused), expected);
+                        assert_eq!(refused.message(), "the token does not have the scope ADMIN");
+                    }
+                }
+            }
+            // These name no job; `tests/admin` asks each of them without the scope.
+            "Pause" | "Resume" | "ListPauses" | "Drain" | "GetConfig" | "GetLogLevel"
+            | "SetLogLevel" | "GetOverview" => {}
             "GetRecord" => {
                 let get = |vax_event_id: &str| {
                     let (storage, vax_event_id) =
