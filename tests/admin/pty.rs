@@ -18,6 +18,7 @@ pub struct Pty {
     keys: ChildStdin,
     shown: Arc<Mutex<Vec<u8>>>,
     pid_file: PathBuf,
+    tty_file: PathBuf,
 }
 
 impl Pty {
@@ -27,10 +28,11 @@ impl Pty {
             eprintln!("there is no `script`: nothing was tried in a terminal");
             return None;
         }
-        let (run, pid_file) = (dir.join("run"), dir.join("pid"));
+        let [run, pid_file, tty_file] = ["run", "pid", "tty"].map(|name| dir.join(name));
         let line = format!(
-            "#!/bin/sh\nstty rows 40 cols 120\necho $$ > {}\nexec {} {args}\n",
+            "#!/bin/sh\nstty rows 40 cols 120\necho $$ > {}\ntty > {}\nexec {} {args}\n",
             pid_file.display(),
+            tty_file.display(),
             program().display()
         );
         fs::write(&run, line).unwrap();
@@ -51,7 +53,7 @@ impl Pty {
                 seen.lock().unwrap().extend_from_slice(&piece[..length]);
             }
         });
-        Some(Self { child, keys, shown, pid_file })
+        Some(Self { child, keys, shown, pid_file, tty_file })
     }
 
     /// All that was shown so far.
@@ -70,6 +72,14 @@ impl Pty {
     pub fn press(&mut self, keys: &[u8]) {
         self.keys.write_all(keys).unwrap();
         self.keys.flush().unwrap();
+    }
+
+    /// Makes the terminal another size, of which its program is told.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let tty = fs::read_to_string(&self.tty_file).unwrap();
+        let (rows, columns) = (rows.to_string(), columns.to_string());
+        let size = ["-F", tty.trim(), "rows", &rows, "cols", &columns];
+        assert!(Command::new("stty").args(size).status().unwrap().success());
     }
 
     /// Sends a signal to the program itself.

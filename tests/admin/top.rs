@@ -62,6 +62,9 @@ fn in_a_terminal_q_ends_it_and_the_terminal_is_given_back() {
     pty.wait_for("quit");
     pty.press(b"\x1b[C");
     pty.wait_for("QUEUED");
+    // A terminal of another size is drawn on anew, down to its new last line.
+    pty.resize(20, 80);
+    pty.wait_for("\u{1b}[20;1H");
     pty.press(b"q");
     let (status, shown) = pty.end();
     assert!(status.success(), "{status}: {shown:?}");
