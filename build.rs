@@ -7,6 +7,7 @@ use prost::Message;
 const FILES: &[&str] = &[
     "proto/cvrsd/jobs/v1/job_service.proto",
     "proto/cvrsd/admin/v1/admin_service.proto",
+    "proto/cvrsd/admin/v1/backup_service.proto",
     "proto/cvrsd/storage/v1/journal.proto",
 ];
 
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".cvrsd.jobs.v1.UploadChunk.data")
+        .bytes(".cvrsd.admin.v1.BackupResponse.bytes")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod admin;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod proto;
 pub mod records;
 mod replace;
 pub mod rest;
+pub mod restore;
 mod sync;
 pub mod telemetry;
 pub mod tls;

@@ -94,6 +94,15 @@ pub const PURGE_PAUSE: Duration = Duration::from_millis(20);
 pub const PURGE_INTERVAL: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_mins(10));
 
+/// Bytes of a backup that travel together.
+pub const BACKUP_FRAME_BYTES: usize = 256 << 10;
+/// Bytes of the manifest of a backup, which names its few parts.
+pub const BACKUP_MANIFEST_BYTES_MAX: usize = 64 << 10;
+/// How long whoever takes a backup may take nothing.
+pub const BACKUP_STALL: Duration = Duration::from_mins(1);
+/// Entries, and bytes of them, that a restore commits together.
+pub const RESTORE_BATCH: (usize, usize) = (10_000, 4 << 20);
+
 /// Newest events of a live job that are kept in memory for watchers.
 pub const WATCH_RING_EVENTS: usize = 64;
 /// Events that a live watcher may lag behind before it gets a coalesced snapshot.

@@ -52,6 +52,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Selftest(args) => cli::selftest::run(args).await,
         Command::CheckConfig(args) => cli::check_config::run(&args),
         Command::Verify(args) => cli::verify::run(args).await,
+        Command::Backup(args) => cli::backup::run(args).await,
+        Command::Restore(args) => cli::restore::run(args).await,
         Command::PackageFiles(args) => cli::package_files::run(&args),
     }
 }

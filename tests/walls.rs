@@ -59,6 +59,20 @@ const WALLS: &[(&str, &[&str])] = &[
     ("engine", &["tonic", "axum", "sled", "fjall", "crate::grpc", "crate::rest", "crate::admin"]),
     ("watch", &["tonic", "axum", "sled", "crate::records", "crate::engine", "crate::activity"]),
     (
+        "backup",
+        &[
+            "tokio",
+            "tonic",
+            "axum",
+            "sled",
+            "fjall",
+            "crate::domain",
+            "crate::journal",
+            "crate::records",
+            "crate::engine",
+        ],
+    ),
+    (
         "auth",
         &[
             "tonic",

@@ -3,6 +3,7 @@
 //! Generated types stop here; [`status`] turns a refusal into a `tonic::Status`.
 
 mod acts;
+mod backup;
 mod message;
 mod probes;
 mod records;

@@ -34,7 +34,7 @@ pub(super) fn let_in(
 }
 
 /// The caller whom [`let_in`] put beside the request, and what it asks.
-fn asked<T>(request: Request<T>) -> Result<(Principal, T), Status> {
+pub(super) fn asked<T>(request: Request<T>) -> Result<(Principal, T), Status> {
     let caller = request.extensions().get::<Principal>().cloned();
     let missing = || status(Error::internal("a call came past authentication"));
     Ok((caller.ok_or_else(missing)?, request.into_inner()))

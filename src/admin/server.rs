@@ -11,6 +11,7 @@ use tonic::{
 
 use super::{
     acts::{Acts, Operator},
+    backup::Backups,
     probes::{self, Probes, State},
     records::{Admin, let_in},
 };
@@ -18,7 +19,9 @@ use crate::{
     auth::Authenticator,
     engine::Service,
     listener::{self, Listener},
-    proto::admin::admin_service_server::AdminServiceServer,
+    proto::admin::{
+        admin_service_server::AdminServiceServer, backup_service_server::BackupServiceServer,
+    },
 };
 
 /// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
@@ -43,14 +46,18 @@ fn router(
     operator: Operator,
 ) -> Router {
     let acts = Acts::new(service.clone(), operator);
-    let admin = AdminServiceServer::new(Admin::new(service.clone(), acts));
-    let admin = InterceptedService::new(admin, move |mut request: Request<()>| {
+    let let_in = move |mut request: Request<()>| {
         let caller = let_in(&authenticator, &request)?;
         request.extensions_mut().insert(caller);
         Ok(request)
-    });
+    };
+    let admin = AdminServiceServer::new(Admin::new(service.clone(), acts));
+    let admin = InterceptedService::new(admin, let_in.clone());
+    let backups = BackupServiceServer::new(Backups::new(service.clone()));
+    let backups = InterceptedService::new(backups, let_in);
     // A plain router below, because tonic's own answers every unknown path with HTTP 200.
-    let grpc = Routes::from(Router::new()).add_service(admin).into_axum_router();
+    let grpc =
+        Routes::from(Router::new()).add_service(admin).add_service(backups).into_axum_router();
     Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/livez", get(probes::live))

@@ -23,7 +23,10 @@ use crate::{
         CLIENT_RETRY_MIN,
     },
     proto::{
-        admin::admin_service_client::AdminServiceClient, jobs::job_service_client::JobServiceClient,
+        admin::{
+            admin_service_client::AdminServiceClient, backup_service_client::BackupServiceClient,
+        },
+        jobs::job_service_client::JobServiceClient,
     },
 };
 
@@ -33,6 +36,9 @@ type Authorized = InterceptedService<Channel, Token>;
 pub type Jobs = JobServiceClient<Authorized>;
 /// A client of the admin service.
 pub type Admin = AdminServiceClient<Authorized>;
+
+/// A client of the backup service.
+pub type Backups = BackupServiceClient<Authorized>;
 
 /// The options by which caller and server know each other, as every client command takes them.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -121,6 +127,15 @@ impl AdminTarget {
     pub async fn connect(&self) -> Result<Admin, Failure> {
         let channel = channel(&self.admin, &self.credentials).await?;
         Ok(AdminServiceClient::with_interceptor(channel, Token::new(&self.credentials)?))
+    }
+
+    /// Connects to take a backup.
+    ///
+    /// # Errors
+    /// Those of [`AdminTarget::connect`].
+    pub async fn backups(&self) -> Result<Backups, Failure> {
+        let channel = channel(&self.admin, &self.credentials).await?;
+        Ok(BackupServiceClient::with_interceptor(channel, Token::new(&self.credentials)?))
     }
 }
 

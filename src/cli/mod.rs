@@ -1,6 +1,7 @@
 //! The command line. Every command that asks a daemon is a client of its gRPC services.
 
 pub mod admin;
+pub mod backup;
 pub mod cancel;
 pub mod check_config;
 mod checked;
@@ -14,6 +15,7 @@ pub mod list;
 pub mod package_files;
 pub mod records;
 mod render;
+pub mod restore;
 pub mod selftest;
 pub mod serve;
 pub mod submit;
@@ -73,6 +75,10 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// Check everything in a data directory that no daemon has
     Verify(verify::Args),
+    /// Take a backup of a running daemon
+    Backup(backup::Args),
+    /// Make a data directory out of a backup
+    Restore(restore::Args),
     /// Write man pages and shell completions to a directory
     #[command(hide = true)]
     PackageFiles(package_files::Args),

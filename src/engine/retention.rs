@@ -8,7 +8,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, TryLockError,
         atomic::{AtomicI64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
@@ -68,14 +68,18 @@ pub(super) struct Purger {
     pub(super) spool: Spool,
     pub(super) workspace: Workspace,
     pub(super) horizon: Arc<Horizon>,
-    /// One at a time.
+    /// One at a time; a backup takes it too.
     pub(super) turn: Mutex<()>,
 }
 
 impl Purger {
-    /// Purges all that is due at that time, in steps, with a rest after each.
+    /// Purges all that is due at that time, in steps, with a rest after each; nothing while a backup is taken.
     pub(super) fn run(&self, now_us: i64, rest: Rest<'_>) -> Result<(), Error> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
         if self.clocks.payloads != Clock::After(Duration::ZERO) {
             self.payloads(due_before(now_us, self.clocks.payloads), rest)?;
         }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    backup::Links,
     operate::to_scheduler,
     pauses::{self, Pauses},
     quota::Quotas,
@@ -77,7 +78,7 @@ pub struct Engine {
     /// In microseconds since the Unix epoch.
     pub(super) start_time_us: i64,
     pub(super) horizon: Arc<Horizon>,
-    purger: Arc<Purger>,
+    pub(super) purger: Arc<Purger>,
     retention: Retention,
     workers: Vec<JoinHandle<()>>,
 }
@@ -94,6 +95,7 @@ impl Engine {
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(jobs, elapsed_ms, "journal verified");
         hit(Point::StartVerified);
+        Links::clear(&config.data.dir)?;
         let workspace = Workspace::open(Path::new(&config.data.dir))?;
         let scheduler =
             Arc::new(Scheduler::new(config.engine.express_bytes, config.engine.retry_max));

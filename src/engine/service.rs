@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -344,6 +344,21 @@ impl Service {
     /// While starting.
     pub fn records(&self) -> Result<Records, Error> {
         Ok(Records::new(Arc::clone(&self.ready()?.store)))
+    }
+
+    /// Begins a backup of everything, of all tenants, and gives it piece by piece.
+    ///
+    /// # Errors
+    /// `CVRS-SCOPE` without the scope `ADMIN`; while starting or draining.
+    pub fn backup(
+        &self,
+        caller: &Principal,
+    ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Error> {
+        caller.may_admin()?;
+        if self.phase() == Phase::Draining {
+            return Err(draining());
+        }
+        Ok(self.ready()?.backup())
     }
 
     pub(super) fn ready(&self) -> Result<&Engine, Error> {

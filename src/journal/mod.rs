@@ -60,6 +60,12 @@ pub struct Change {
     pub payload: Option<Bytes>,
 }
 
+/// Takes an entry of a backup: space, key and value.
+pub type Tell<'a> = &'a mut dyn FnMut(u8, &[u8], &[u8]) -> Result<(), Error>;
+
+/// Gives the next entry of a backup; `None` after the last.
+pub type Ask<'a> = &'a mut dyn FnMut() -> Result<Option<(u8, Vec<u8>, Vec<u8>)>, Error>;
+
 /// A place for the events of jobs.
 ///
 /// Calls block. `commit` comes from one thread only; reads may come from any.
@@ -132,6 +138,20 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// When the journal cannot be read.
     fn last_order(&self) -> Result<u64, Error>;
+
+    /// Tells all that is stored as it is at one moment, for a backup: entries by space, key and value. At that
+    /// moment, while nothing can be committed, `at` is called with the jobs that have not ended. Nothing may be
+    /// purged meanwhile. Returns the greatest place in the order of submits at that moment.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, has no backups, or as `at` and `tell` fail.
+    fn dump(
+        &self,
+        _at: &mut dyn FnMut(&[Job]) -> Result<(), Error>,
+        _tell: Tell<'_>,
+    ) -> Result<u64, Error> {
+        Err(Error::Storage("this journal has no backups".to_owned()))
+    }
 
     /// Whether something that goes on behind the calls has failed. Asked while a call runs, as that may then
     /// never come back.

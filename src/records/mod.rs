@@ -67,6 +67,21 @@ pub trait Stage {
     fn finish(self: Box<Self>) -> Result<(), Error>;
 }
 
+/// Takes an entry of a backup: space, key and value.
+pub type Tell<'a> = &'a mut dyn FnMut(u8, &[u8], &[u8]) -> Result<(), Error>;
+
+/// Gives the next entry of a backup; `None` after the last.
+pub type Ask<'a> = &'a mut dyn FnMut() -> Result<Option<(u8, Vec<u8>, Vec<u8>)>, Error>;
+
+/// The store as it was at one moment, however it changes.
+pub trait View: Send {
+    /// Tells everything, for a backup.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or as `tell` fails.
+    fn dump(&self, tell: Tell<'_>) -> Result<(), Error>;
+}
+
 /// A place for live records.
 ///
 /// Keys are (tenant, `vax_event_id` with ASCII case folded). Calls block; they come from the
@@ -127,6 +142,14 @@ pub trait RecordStore: Send + Sync + 'static {
     /// # Errors
     /// As the store fails.
     fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error>;
+
+    /// The store as it is now; at once, whatever it holds.
+    ///
+    /// # Errors
+    /// When the store has no backups.
+    fn view(&self) -> Result<Box<dyn View>, Error> {
+        Err(Error::Storage("this store has no backups".to_owned()))
+    }
 
     /// Whether something that goes on behind the calls has failed. May wait for a call that runs.
     ///

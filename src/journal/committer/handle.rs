@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{Error, Journal, Purge, Purged},
+    super::{Error, Journal, Purge, Purged, Tell},
     Command, Committed, Decision, Submission,
     live::{self, Shared},
 };
@@ -126,6 +126,14 @@ impl Handle {
         waiting.blocking_recv().unwrap_or(Err(Error::Poisoned))
     }
 
+    /// What was purged so far. Blocks.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn purged_blocking(&self) -> Result<Purged, Error> {
+        self.inner.journal.purged()
+    }
+
     /// At most `max` jobs that have ended, or wait or run, with an id above that one, in the order of their
     /// ids and in their newest durable state. Blocks.
     ///
@@ -147,6 +155,18 @@ impl Handle {
         }
         let seen = self.inner.journal.job(id)?;
         Ok(seen.and_then(|job| live::read(&self.inner.live).settle(job)))
+    }
+
+    /// [`Journal::dump`], on the thread that calls.
+    ///
+    /// # Errors
+    /// Those of [`Journal::dump`].
+    pub fn dump_blocking(
+        &self,
+        at: &mut dyn FnMut(&[Job]) -> Result<(), Error>,
+        tell: Tell<'_>,
+    ) -> Result<u64, Error> {
+        self.inner.journal.dump(at, tell)
     }
 
     /// The body of a job that is not terminal and whose payload is inline. Blocks.

@@ -4,6 +4,7 @@
 //! hangs, its subscriptions block the writer and its ids repeat after a crash: none is used. Every
 //! value carries a checksum of ours; [`verify`] and the [`tip`] find what sled loses silently.
 
+mod backup;
 mod hygiene;
 mod keys;
 mod open;
@@ -25,7 +26,7 @@ use std::{
 use ::sled::{Db, IVec};
 use bytes::Bytes;
 
-use super::{Change, Error, Journal, Purge, Purged, codec};
+use super::{Ask, Change, Error, Journal, Purge, Purged, Tell, codec};
 use crate::{
     config,
     domain::{Event, Job, JobId, Tenant},
@@ -84,6 +85,15 @@ impl Sled {
             let (writer, dir) = (Mutex::new(writer), dir.to_owned());
             Ok(Self { trees, db, file, tip, writer, dir, _lock: lock })
         })
+    }
+
+    /// Makes the journal of that directory, which must be missing or empty, of what a backup tells; durable when
+    /// this returns, and not verified.
+    ///
+    /// # Errors
+    /// As `ask` and writing fail, or where the entries are none of a journal.
+    pub fn restore(dir: &Path, config: &config::Journal, ask: Ask<'_>) -> Result<(), Error> {
+        shielded("restore", || backup::restore(dir, config, ask))
     }
 
     /// Bytes that it takes on disk.
@@ -251,6 +261,14 @@ impl Journal for Sled {
 
     fn last_order(&self) -> Result<u64, Error> {
         Ok(self.writer().counters.last_order)
+    }
+
+    fn dump(
+        &self,
+        at: &mut dyn FnMut(&[Job]) -> Result<(), Error>,
+        tell: Tell<'_>,
+    ) -> Result<u64, Error> {
+        backup::dump(self, at, tell)
     }
 
     /// sled writes on threads of its own. Where a write fails, a flush that waits for it is woken only

@@ -12,9 +12,9 @@ use super::{
     storage,
 };
 
-const COUNTERS_KEY: &[u8] = b"counters";
+pub(super) const COUNTERS_KEY: &[u8] = b"counters";
 /// From the first purge on.
-const PURGED_KEY: &[u8] = b"purged";
+pub(super) const PURGED_KEY: &[u8] = b"purged";
 
 /// One handle for each tree.
 pub(super) struct Trees {

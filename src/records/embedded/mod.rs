@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod backup;
 mod blocks;
 mod changes;
 mod codec;
@@ -37,7 +38,7 @@ use self::{
     spaces::Spaces,
     tenants::{Lanes, NOBODY, Numbers},
 };
-use super::{Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged};
+use super::{Ask, Batch, Error, KeyHash, Misses, RecordStore, Stage, Staged, View};
 use crate::{
     config,
     domain::{Applied, JobId, PurgedJob, Storage, Tenant},
@@ -68,6 +69,15 @@ impl Store {
         let (numbers, lanes) = (Numbers::above(greatest), Lanes::default());
         Ok(Self { spaces, hasher, numbers, lanes, forgotten: Forgotten::default() })
     }
+}
+
+/// Makes the store of that directory, which must be missing or empty, of what a backup tells. It is durable when
+/// this returns.
+///
+/// # Errors
+/// As `ask` and writing fail, or where the entries are none of a store.
+pub fn restore(dir: &Path, config: &config::Records, ask: Ask<'_>) -> Result<(), Error> {
+    backup::restore(dir, config, ask)
 }
 
 impl RecordStore for Store {
@@ -106,6 +116,10 @@ impl RecordStore for Store {
 
     fn purge(&self, jobs: &[PurgedJob]) -> Result<(), Error> {
         purge::purge(&self.spaces, jobs)
+    }
+
+    fn view(&self) -> Result<Box<dyn View>, Error> {
+        Ok(Box::new(backup::Frozen::new(&self.spaces)))
     }
 
     fn failure(&self) -> Result<(), Error> {
