@@ -24,12 +24,12 @@ fn once_prints_one_plain_picture_of_jobs_lanes_and_health() {
         for part in ["serving  up ", "paused: everything", "queued 1 (oldest ", "of 4 busy"] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
-        let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
-        assert!(line(&done).contains("COMPLETED SUCCEEDED"), "{text}");
-        assert!(line(&waits).contains("QUEUED"), "{text}");
-        let lane = line("local");
+        let found = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+        assert!(found(&done).contains("COMPLETED SUCCEEDED"), "{text}");
+        assert!(found(&waits).contains("QUEUED"), "{text}");
+        let lane = found("local");
         assert!(lane.contains("paused") && lane.ends_with(&waits), "{text}");
-        assert!(line("ended").contains("succeeded 1 "), "{text}");
+        assert!(found("ended").contains("succeeded 1 "), "{text}");
     }
 }
 
