@@ -119,8 +119,8 @@ impl fmt::Display for Explanation {
             }
             Wait::HeldAhead => behind_held(f, first, ahead),
             Wait::QueuedBehind => {
-                write!(f, "{ahead} jobs of tenant {} come before it", job.spec.tenant)?;
-                write!(f, ", first job {first}")
+                write!(f, "{} before it in the lane of {}", jobs(ahead), job.spec.tenant)?;
+                write!(f, ", the first is {first}")
             }
             Wait::WorkersBusy => {
                 let (busy, all) = (self.workers_busy, self.workers);
@@ -147,7 +147,7 @@ fn paused(f: &mut fmt::Formatter<'_>, pauses: &[Pause], ahead: usize) -> fmt::Re
             write!(f, ": {reason}")?;
         }
     }
-    if ahead > 0 { write!(f, "; {ahead} jobs come before it") } else { Ok(()) }
+    if ahead > 0 { write!(f, "; {} before it", jobs(ahead)) } else { Ok(()) }
 }
 
 fn held(f: &mut fmt::Formatter<'_>, job: &Job, attempts_max: u32) -> fmt::Result {
@@ -157,8 +157,13 @@ fn held(f: &mut fmt::Formatter<'_>, job: &Job, attempts_max: u32) -> fmt::Result
 }
 
 fn behind_held(f: &mut fmt::Formatter<'_>, first: JobId, ahead: usize) -> fmt::Result {
-    write!(f, "{ahead} jobs come before it, and the first of them, {first}, is held; ")?;
+    write!(f, "{} before it, and the first, {first}, is held; ", jobs(ahead))?;
     write!(f, "release or cancel that one")
+}
+
+/// `1 job stands`, `2 jobs stand` and the like.
+fn jobs(ahead: usize) -> String {
+    if ahead == 1 { "1 job stands".to_owned() } else { format!("{ahead} jobs stand") }
 }
 
 fn why(job: &Job) -> String {
@@ -232,11 +237,15 @@ mod tests {
             (explained(begun(vec![ended])), Wait::Ended, "the job has ended: FAILED"),
             (explained(held()), Wait::Held, "attempt 1 of 3 with CVRS-JOB-IO: the report"),
             (explained(begun(vec![retry])), Wait::Retry, "starts at 2023-11-14T22:13:20Z"),
-            (behind(explained(queued()), 2), Wait::QueuedBehind, "2 jobs of tenant local come"),
+            (
+                behind(explained(queued()), 2),
+                Wait::QueuedBehind,
+                "2 jobs stand before it in the lane of local, the first is",
+            ),
             (
                 Explanation { first_is_held: true, ..behind(explained(queued()), 1) },
                 Wait::HeldAhead,
-                "is held; release or cancel that one",
+                "1 job stands before it, and the first, ",
             ),
             (
                 Explanation { worker_is_free: false, ..explained(queued()) },
