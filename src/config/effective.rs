@@ -226,7 +226,7 @@ mod tests {
         let toml = Effective::new(config, Origins::new()).toml();
         assert!(!toml.contains(&digest), "{toml}");
         let client = "[[auth.client]]\nid = \"B\"\ntenant = \"T\"\nsecret_sha256 = \"redacted\"\n\
-                      scopes = [\"UPLOAD\",\"ADMIN\"]\n";
+                      certificate_names = [\"upload.example\"]\nscopes = [\"UPLOAD\",\"ADMIN\"]\n";
         assert!(toml.contains(client), "{toml}");
         assert!(
             toml.contains("\n[auth.client.quota]\nuploads_max = 4\n# jobs_queued_max is"),

@@ -241,9 +241,8 @@ fn state(job: &Job) -> (String, Color) {
 
 /// `[######              ]`; full where there is nothing to do.
 fn bar(done: u64, all: u64) -> String {
-    let width = BAR as u64;
-    let full = done.min(all).saturating_mul(width).checked_div(all).unwrap_or(width);
-    let full = usize::try_from(full).unwrap_or(BAR);
+    let full = (u128::from(done.min(all)) * BAR as u128).checked_div(u128::from(all));
+    let full = full.and_then(|full| usize::try_from(full).ok()).unwrap_or(BAR);
     format!("[{}{}]", "#".repeat(full), " ".repeat(BAR - full))
 }
 
