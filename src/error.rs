@@ -233,6 +233,12 @@ impl fmt::Display for Code {
 }
 
 impl Code {
+    /// Counts a caller who was refused with it at that face.
+    pub fn count(self, face: &'static str) {
+        let labels = [("face", face), ("code", self.as_str())];
+        metrics::counter!("cvrsd_refusals_total", &labels).increment(1);
+    }
+
     /// The code of that text.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {

@@ -16,6 +16,8 @@ pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 20;
 pub const SPOOL_QUEUE_CHUNKS: usize = 8;
 /// Bytes that each `intake.idle_timeout` of an upload must bring; a slower sender is cut.
 pub const UPLOAD_BYTES_MIN: usize = 32 << 10;
+/// Time for which the sizes of directories with a file for each job are not looked at again.
+pub const SIZES_LOOK_INTERVAL: Duration = Duration::from_mins(5);
 /// How often it is looked how much room the disk has.
 pub const DISK_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Time in which an upload must bring as much where another one waits for its place.
@@ -64,6 +66,8 @@ pub const JOURNAL_VALUE_BYTES_MAX: usize = 4 << 10;
 pub const SMALL_PAYLOAD_BYTES_MAX: usize = 4_000;
 /// Bytes of the text of such a payload; it is read in memory. A zip of more has a file.
 pub const SMALL_TEXT_BYTES_MAX: u64 = 16 << 10;
+/// Time without a durable step after which a job that runs counts as stalled.
+pub const JOB_STALLED: Duration = Duration::from_mins(10);
 /// Small jobs that run together.
 pub const GROUP_JOBS_MAX: usize = 128;
 /// Jobs of one lane among them.

@@ -8,8 +8,13 @@ use std::{io, sync::Arc, time::Duration};
 use axum::Router;
 use axum_server::{AddrListener, Address, Handle, Server};
 use futures_util::{Stream, stream};
+use metrics::Gauge;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::{net::TcpListener, sync::Semaphore, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::connection::{Connection, Peer, certificate};
@@ -31,7 +36,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Listener {
     tcp: TcpListener,
     room: Arc<Semaphore>,
+    name: &'static str,
     tls: Option<(Tls, Protocols)>,
+}
+
+/// A connection's place, which the metrics show.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    open: Gauge,
 }
 
 /// Lets this process open as many files as it may, and gives the connections that each listener may
@@ -52,10 +65,17 @@ pub fn connections_max() -> io::Result<usize> {
 }
 
 impl Listener {
-    /// Takes at most so many connections at once, inside of TLS where that is given.
+    /// Takes at most so many connections at once, inside of TLS where that is given; the metrics show them by
+    /// `name`.
     #[must_use]
-    pub fn new(tcp: TcpListener, connections_max: usize, tls: Option<(Tls, Protocols)>) -> Self {
-        Self { tcp, room: Arc::new(Semaphore::new(connections_max)), tls }
+    pub fn new(
+        name: &'static str,
+        tcp: TcpListener,
+        connections_max: usize,
+        tls: Option<(Tls, Protocols)>,
+    ) -> Self {
+        gauge(name).set(0.0);
+        Self { tcp, room: Arc::new(Semaphore::new(connections_max)), name, tls }
     }
 
     /// Every connection, for a server of HTTP/2 alone; one that does not begin it in time fails. Where
@@ -76,6 +96,24 @@ impl Listener {
             }
         })
     }
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, name: &'static str) -> Self {
+        let open = gauge(name);
+        open.increment(1.0);
+        Self { _permit: permit, open }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.decrement(1.0);
+    }
+}
+
+fn gauge(listener: &'static str) -> Gauge {
+    metrics::gauge!("cvrsd_connections", "listener" => listener)
 }
 
 fn refused(error: &io::Error) {
@@ -123,9 +161,10 @@ impl AddrListener<Connection, Peer> for Listener {
         let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = self.tcp.accept().await?;
         stream.set_nodelay(true)?;
+        let place = Place::new(room, self.name);
         let connection = match &self.tls {
-            Some((tls, protocols)) => Connection::tls(tls.begin(stream, *protocols), room),
-            None => Connection::plain(stream, room),
+            Some((tls, protocols)) => Connection::tls(tls.begin(stream, *protocols), place),
+            None => Connection::plain(stream, place),
         };
         let peer = connection.peer();
         Ok((connection, peer))

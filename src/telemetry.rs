@@ -1,5 +1,14 @@
 //! Logs to standard error and the metrics recorder.
 
+mod process;
+mod requests;
+mod table;
+
+pub use self::{
+    requests::observe,
+    table::{Kind, METRICS, Metric},
+};
+
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -115,14 +124,28 @@ pub fn metrics() -> Result<Metrics, Error> {
             builder.set_buckets_for_metric(commands, GROUP_BUCKETS)
         })
         .and_then(PrometheusBuilder::install_recorder)
-        .map(Metrics)
+        .map(|handle| {
+            table::describe();
+            process::started();
+            Metrics(handle)
+        })
         .map_err(|e| Error(e.to_string()))
 }
 
+/// A number as gauges take it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+#[must_use]
+pub fn as_gauge(number: u64) -> f64 {
+    number as f64
+}
+
 impl Metrics {
-    /// Every metric in the Prometheus text format.
+    /// Every metric in the Prometheus text format. Blocks: it looks at the process.
     #[must_use]
     pub fn render(&self) -> String {
+        if let Err(error) = process::measure() {
+            tracing::warn!(%error, "cannot tell what the process takes");
+        }
         self.0.render()
     }
 

@@ -5,6 +5,8 @@
 //! in file order, as their rows are read from the payload. Each order is the same on every run, so the
 //! cursor's position alone says what is done.
 
+use std::time::Instant;
+
 use super::{
     Context, Error, Step,
     keys::{KeyEntry, KeysReader},
@@ -37,7 +39,10 @@ pub fn apply(step: &Step<'_>) -> Result<Applied, Error> {
         return Ok(cursor);
     }
     if is_staged(step.job) {
-        stage(step, cursor.position)?;
+        let began = Instant::now();
+        let staged = stage(step, cursor.position);
+        metrics::histogram!("cvrsd_job_step_seconds", "step" => "stage").record(began.elapsed());
+        staged?;
     }
     let mut source = Source::open(step, cursor.position)?;
     let engine = step.engine;

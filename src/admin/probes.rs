@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::{
     extract,
     http::{StatusCode, Uri, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 
 use crate::{
@@ -34,9 +34,22 @@ pub(super) struct State {
     pub probes: Probes,
 }
 
-pub(super) async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
+/// Collected on a thread that may block: it looks at the stores and the process.
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, (state.probes.metrics)())
+    let collect = move || {
+        if let Some(engine) = state.service.engine() {
+            engine.measure();
+        }
+        (state.probes.metrics)()
+    };
+    match tokio::task::spawn_blocking(collect).await {
+        Ok(text) => (content_type, text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be collected");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// 200 unless storage failed and the process stops.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use axum::{Router, routing::get};
+use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request,
@@ -22,6 +22,7 @@ use crate::{
     proto::admin::{
         admin_service_server::AdminServiceServer, backup_service_server::BackupServiceServer,
     },
+    telemetry,
 };
 
 /// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
@@ -64,4 +65,5 @@ fn router(
         .route("/readyz", get(probes::ready))
         .with_state(State { service, probes })
         .merge(grpc)
+        .layer(from_fn_with_state("admin", telemetry::observe))
 }

@@ -12,6 +12,7 @@ use crate::{
 
 /// The status that tells an operator of this refusal; `reason` is the stable code.
 pub(super) fn status(error: Error) -> Status {
+    error.code.count("admin");
     let mut details = ErrorDetails::with_error_info(error.code.as_str(), "cvrsd", HashMap::new());
     let kind = error.code.kind();
     if matches!(kind, Kind::Unavailable | Kind::Exhausted) {

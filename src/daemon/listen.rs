@@ -80,12 +80,13 @@ impl Listeners {
         let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
         let addresses = Addresses { grpc: grpc_address, rest: rest_address, admin: admin_address };
         addresses.tell(config, most);
-        let listener =
-            |tcp, protocols| Listener::new(tcp, most, tls.map(|tls| (tls.clone(), protocols)));
+        let listener = |name, tcp, protocols| {
+            Listener::new(name, tcp, most, tls.map(|tls| (tls.clone(), protocols)))
+        };
         let listeners = Self {
-            grpc: listener(grpc, Protocols::Http2),
-            rest: listener(rest, Protocols::Http),
-            admin: listener(admin, Protocols::Http),
+            grpc: listener("grpc", grpc, Protocols::Http2),
+            rest: listener("rest", rest, Protocols::Http),
+            admin: listener("admin", admin, Protocols::Http),
         };
         Ok((listeners, addresses))
     }

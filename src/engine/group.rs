@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::{
     command::{Claim, Complete, Process, decision},
+    measure::timed,
     scheduler::{Done, Turn},
     worker::{Worker, cleanup, told},
 };
@@ -64,9 +65,9 @@ impl Worker {
         let mut members: Vec<Member<'_>> = claimed
             .map(|(turn, claimed)| Member { turn, state: self.claimed(turn, claimed) })
             .collect();
-        self.validate_all(&mut members);
-        self.apply_all(&mut members);
-        self.complete_all(&mut members);
+        timed("validate", || self.validate_all(&mut members));
+        timed("apply", || self.apply_all(&mut members));
+        timed("complete", || self.complete_all(&mut members));
         members.into_iter().map(Member::done).collect()
     }
 

@@ -14,6 +14,7 @@ mod backup;
 mod command;
 mod explain;
 mod group;
+mod measure;
 mod operate;
 mod pauses;
 mod quota;

@@ -249,7 +249,7 @@ fn count(jobs: &[Arc<Job>]) -> JobCounts {
 }
 
 /// Bytes of all files below a directory; what vanishes meanwhile counts nothing.
-fn bytes_below(dir: &Path) -> u64 {
+pub(super) fn bytes_below(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let bytes = entries.flatten().map(|entry| match entry.metadata() {
         Ok(data) if data.is_dir() => bytes_below(&entry.path()),

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     backup::Links,
+    measure::Sizes,
     operate::to_scheduler,
     pauses::{self, Pauses},
     quota::Quotas,
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) pauses: Pauses,
     pub(super) tally: Arc<Tally>,
+    pub(super) sizes: Sizes,
     pub(super) attempts_max: u32,
     pub(super) data_dir: PathBuf,
     /// In microseconds since the Unix epoch.
@@ -160,6 +162,7 @@ impl Engine {
             scheduler,
             pauses,
             tally,
+            sizes: Sizes::default(),
             attempts_max: config.engine.max_attempts,
             data_dir: config.data.dir.clone(),
             start_time_us: clock::now_us(),

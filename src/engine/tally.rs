@@ -1,13 +1,15 @@
-//! What was done since the start, told by the journal's committer.
+//! What was done since the start and how unfinished jobs stand, told by the journal's committer.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use crate::{
-    domain::{Job, JobId, Outcome},
+    domain::{Job, JobId, Outcome, Status},
     journal::{Committed, Observer},
+    limits::JOB_STALLED,
 };
 
 /// Counts since the start.
@@ -21,25 +23,58 @@ pub struct Totals {
     pub ended: [u64; Outcome::ALL.len()],
 }
 
-/// Keeps them.
+/// How the jobs stand that have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// By status, in the order of [`Status::ALL`].
+    pub(super) by_status: [u64; Status::ALL.len()],
+    pub(super) held: u64,
+    /// Taken, neither held nor waiting for another attempt, without an event for `limits::JOB_STALLED`.
+    pub(super) stalled: u64,
+    /// When the oldest was accepted that no worker took, in microseconds since the Unix epoch.
+    pub(super) oldest_queued_us: Option<i64>,
+    /// Of all their payloads.
+    pub(super) payload_bytes: u64,
+}
+
+/// Keeps both.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     totals: Totals,
-    /// How far each job that has not ended had come: rows checked and processed.
-    live: HashMap<JobId, (u64, u64)>,
+    /// Jobs that no worker took, by when they were accepted.
+    queued: BTreeSet<(i64, JobId)>,
+    /// The others; workers take few at a time, so they can be looked through.
+    taken: HashMap<JobId, Taken>,
+    payload_bytes: u64,
+}
+
+/// A job that a worker took.
+#[derive(Debug)]
+struct Taken {
+    status: Status,
+    rows: (u64, u64),
+    held: bool,
+    waits: bool,
+    /// When it had its newest event.
+    at: Instant,
 }
 
 impl Tally {
     /// Counts what a job did from where an earlier process left it.
     pub(super) fn seed(&self, job: &Job) {
-        self.state().live.insert(job.spec.id, so_far(job));
+        self.state().note(job);
     }
 
     pub(super) fn totals(&self) -> Totals {
         self.state().totals
+    }
+
+    /// How the jobs stand at that time.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        self.state().standing(now)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -52,18 +87,58 @@ impl Observer for Tally {
         let mut state = self.state();
         for Committed { job, .. } in group {
             let now = so_far(job);
-            let before = if job.is_terminal() {
-                state.live.remove(&job.spec.id)
-            } else {
-                state.live.insert(job.spec.id, now)
-            };
-            let before = before.unwrap_or_default();
+            let before = state.note(job);
             let totals = &mut state.totals;
             totals.rows_checked += now.0.saturating_sub(before.0);
             totals.rows_processed += now.1.saturating_sub(before.1);
             let ended = Outcome::ALL.iter().zip(&mut totals.ended);
             ended.filter(|(o, _)| job.outcome() == Some(**o)).for_each(|(_, count)| *count += 1);
         }
+    }
+}
+
+impl State {
+    /// Keeps how the job stands now; returns how far it had come before: rows checked and processed.
+    fn note(&mut self, job: &Job) -> (u64, u64) {
+        let id = job.spec.id;
+        let was_queued = self.queued.remove(&(job.submit_time_us, id));
+        let before = self.taken.remove(&id);
+        let bytes = job.spec.payload.length;
+        if was_queued || before.is_some() {
+            self.payload_bytes = self.payload_bytes.saturating_sub(bytes);
+        }
+        if !job.is_terminal() {
+            self.payload_bytes = self.payload_bytes.saturating_add(bytes);
+        }
+        match job.status() {
+            Status::Completed => {}
+            Status::Queued => _ = self.queued.insert((job.submit_time_us, id)),
+            status => {
+                let (held, waits) = (job.held, job.retry_at_us.is_some());
+                let taken = Taken { status, rows: so_far(job), held, waits, at: Instant::now() };
+                self.taken.insert(id, taken);
+            }
+        }
+        before.map_or((0, 0), |before| before.rows)
+    }
+
+    fn standing(&self, now: Instant) -> Standing {
+        let mut standing = Standing {
+            oldest_queued_us: self.queued.first().map(|(accepted_us, _)| *accepted_us),
+            payload_bytes: self.payload_bytes,
+            ..Standing::default()
+        };
+        let mut count = |status: Status, jobs| {
+            let all = Status::ALL.iter().zip(&mut standing.by_status);
+            all.filter(|(s, _)| **s == status).for_each(|(_, number)| *number += jobs);
+        };
+        count(Status::Queued, self.queued.len() as u64);
+        self.taken.values().for_each(|taken| count(taken.status, 1));
+        let quiet = |taken: &&Taken| now.saturating_duration_since(taken.at) > JOB_STALLED;
+        let runs = self.taken.values().filter(|taken| !taken.held && !taken.waits);
+        standing.stalled = runs.filter(quiet).count() as u64;
+        standing.held = self.taken.values().filter(|taken| taken.held).count() as u64;
+        standing
     }
 }
 
@@ -76,9 +151,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{
-        EventKind, StorageSet, Validated,
-        testing::{all_applied, ending, first, fold, submitted},
+    use crate::{
+        domain::{
+            EventKind, Failure, StorageSet, Validated,
+            testing::{all_applied, ending, first, fold, submitted},
+        },
+        error::Code,
     };
 
     #[test]
@@ -100,6 +178,29 @@ mod tests {
         tell(&fold(job, [ending(Outcome::Succeeded, validated, applied, None)]));
         let ended = [1, 0, 0, 0];
         assert_eq!(tally.totals(), Totals { rows_checked: 5, rows_processed: 9, ended });
-        assert!(tally.state().live.is_empty());
+        assert_eq!(tally.standing(Instant::now()), Standing::default());
+    }
+
+    #[test]
+    fn a_job_is_stalled_once_it_runs_without_an_event_for_too_long() {
+        let tally = Tally::default();
+        let queued = first(submitted(1)).0;
+        tally.seed(&queued);
+        let now = Instant::now();
+        let late = now + JOB_STALLED * 2;
+        let standing = tally.standing(late);
+        assert_eq!((standing.by_status, standing.stalled), ([1, 0, 0, 0, 0], 0));
+        assert_eq!(standing.oldest_queued_us, Some(queued.submit_time_us));
+        assert_eq!(standing.payload_bytes, queued.spec.payload.length);
+        let taken = fold(queued, [EventKind::DeQueued]);
+        tally.seed(&taken);
+        assert_eq!(tally.standing(now).stalled, 0);
+        let standing = tally.standing(late);
+        assert_eq!((standing.by_status, standing.stalled), ([0, 1, 0, 0, 0], 1));
+        assert_eq!(standing.oldest_queued_us, None);
+        let failure = Failure::new(Code::JobIo, "x");
+        tally.seed(&fold(taken, [EventKind::Held(failure)]));
+        let standing = tally.standing(late);
+        assert_eq!((standing.held, standing.stalled), (1, 0));
     }
 }

@@ -4,6 +4,7 @@ use std::{panic::resume_unwind, path::PathBuf, sync::Arc, thread};
 
 use super::{
     command::{Backoff, Checkpoint, Claim, Complete, Postpone, attempts_allowed, decision},
+    measure::timed,
     scheduler::{Class, Done, Scheduler, Turn, Work},
 };
 use crate::{
@@ -135,9 +136,9 @@ impl Worker {
         }
         let applied = self.step(turn, &job, |step| {
             if !job.spec.validate_only {
-                activity::apply(step)?;
+                timed("apply", || activity::apply(step))?;
             }
-            activity::finish(step, false)
+            timed("complete", || activity::finish(step, false))
         });
         match applied {
             Err(activity::Error::File(failure)) if self.store.cursor(turn.job)?.position == 0 => {
@@ -149,11 +150,14 @@ impl Worker {
 
     /// Validates, and goes over to processing.
     fn validate(&self, turn: &Turn, job: &Arc<Job>) -> Result<Arc<Job>, activity::Error> {
-        let validation = if self.was_applied(job)? {
-            self.step_again(job, activity::validate)
-        } else {
-            self.step(turn, job, activity::validate)
-        };
+        let was_applied = self.was_applied(job)?;
+        let validation = timed("validate", || {
+            if was_applied {
+                self.step_again(job, activity::validate)
+            } else {
+                self.step(turn, job, activity::validate)
+            }
+        });
         self.start_processing(turn, validation?)
     }
 

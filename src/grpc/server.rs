@@ -1,6 +1,6 @@
 //! The gRPC listener.
 
-use axum::middleware::map_request;
+use axum::middleware::{from_fn_with_state, map_request};
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -26,6 +26,7 @@ use crate::{
     },
     listener::Listener,
     proto::{DESCRIPTORS, jobs::job_service_server::JobServiceServer},
+    telemetry,
 };
 
 const JOB_SERVICE: &str = <JobServiceServer<Jobs> as NamedService>::NAME;
@@ -68,13 +69,15 @@ pub async fn serve(
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?);
     }
+    let observed = from_fn_with_state("grpc", telemetry::observe);
+    let services = routes.into_axum_router().layer(map_request(whole_or_failed)).layer(observed);
     let server = Server::builder()
         .max_concurrent_streams(GRPC_STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(GRPC_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
-        .add_routes(Routes::from(routes.into_axum_router().layer(map_request(whole_or_failed))))
+        .add_routes(Routes::from(services))
         .serve_with_incoming_shutdown(listener.incoming(), shutdown.cancelled_owned());
     tokio::select! {
         ended = server => Ok(ended?),

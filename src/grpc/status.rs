@@ -15,6 +15,7 @@ const DOMAIN: &str = "cvrsd";
 
 /// The status that tells a caller of this refusal.
 pub(super) fn status(error: Error) -> Status {
+    error.code.count("grpc");
     let mut details = ErrorDetails::with_error_info(error.code.as_str(), DOMAIN, HashMap::new());
     let kind = error.code.kind();
     match kind {

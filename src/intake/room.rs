@@ -15,6 +15,7 @@ use std::{
 use crate::{
     error::{Code, Error},
     limits::DISK_LOOK_INTERVAL,
+    telemetry::as_gauge,
 };
 
 /// Room on the disk of the data directory.
@@ -49,6 +50,7 @@ impl Room {
         let dir = File::open(dir)?;
         let room = Arc::new(Self { dir, reserve_bytes, free_bytes: AtomicU64::new(0) });
         room.look()?;
+        metrics::gauge!("cvrsd_disk_reserve_bytes").set(as_gauge(reserve_bytes));
         let disk = room.disk();
         if disk.is_below_reserve() {
             let Disk { free_bytes, reserve_bytes } = disk;
@@ -76,8 +78,7 @@ impl Room {
         let disk = rustix::fs::fstatvfs(&self.dir)?;
         let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
         self.free_bytes.store(free_bytes, Ordering::Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("cvrsd_disk_free_bytes").set(free_bytes as f64);
+        metrics::gauge!("cvrsd_disk_free_bytes").set(as_gauge(free_bytes));
         Ok(())
     }
 

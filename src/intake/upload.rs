@@ -107,6 +107,7 @@ impl Upload {
         if chunk.is_empty() {
             return Ok(());
         }
+        metrics::counter!("cvrsd_upload_received_bytes_total").increment(chunk.len() as u64);
         if let Writer::Here(body) = &mut self.writer
             && body.has_room(chunk.len())
         {

@@ -14,12 +14,12 @@ use axum::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::Place;
 use crate::{auth::Certificate, limits::REQUEST_HEAD_TIMEOUT, tls::Handshake};
 
 /// Bytes with which every HTTP/2 connection begins.
@@ -32,7 +32,7 @@ pub struct Connection {
     peer: Peer,
     /// Until its first bytes are there: how many are still to come, and until when.
     silence: Option<(usize, Pin<Box<Sleep>>)>,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Whose connection it is: the certificate that its handshake verified, once it has ended.
@@ -58,16 +58,16 @@ enum Stream {
 }
 
 impl Connection {
-    pub(super) fn plain(stream: TcpStream, room: OwnedSemaphorePermit) -> Self {
-        Self::new(Stream::Plain(stream), room)
+    pub(super) fn plain(stream: TcpStream, place: Place) -> Self {
+        Self::new(Stream::Plain(stream), place)
     }
 
-    pub(super) fn tls(handshake: Handshake, room: OwnedSemaphorePermit) -> Self {
-        Self::new(Stream::Handshake(Box::new(handshake)), room)
+    pub(super) fn tls(handshake: Handshake, place: Place) -> Self {
+        Self::new(Stream::Handshake(Box::new(handshake)), place)
     }
 
-    fn new(stream: Stream, room: OwnedSemaphorePermit) -> Self {
-        Self { stream, peer: Peer::default(), silence: None, _room: room }
+    fn new(stream: Stream, place: Place) -> Self {
+        Self { stream, peer: Peer::default(), silence: None, _place: place }
     }
 
     /// Fails where the first bytes of HTTP/2 do not come in time, after a handshake that counts in.

@@ -65,6 +65,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        self.0.code.count("rest");
         let mut response = (self.status(), self.json()).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");

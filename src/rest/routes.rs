@@ -20,6 +20,7 @@ use crate::{
     config,
     engine::Service,
     error::{Code, Error},
+    telemetry,
 };
 
 /// What every handler needs; cheap to clone.
@@ -44,6 +45,7 @@ pub(super) fn router(face: Face) -> Result<Router, Error> {
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(face.clone(), origin::own))
         .layer(map_response(private))
+        .layer(from_fn_with_state("rest", telemetry::observe))
         .with_state(face);
     Ok(router)
 }

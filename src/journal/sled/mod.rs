@@ -21,6 +21,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use ::sled::{Db, IVec};
@@ -113,7 +114,9 @@ impl Sled {
         hit(Point::JournalWritten);
         self.db.flush().map_err(storage)?;
         hit(Point::JournalFlushed);
+        let began = Instant::now();
         self.file.sync_data().map_err(|e| io("sync", &e))?;
+        metrics::histogram!("cvrsd_journal_sync_seconds").record(began.elapsed());
         hit(Point::JournalSynced);
         self.tip.write(counters).map_err(|e| io("write the tip", &e))?;
         hit(Point::JournalTipped);

@@ -66,7 +66,10 @@ impl<'a> Changes<'a> {
         commits.next(|number| {
             let commit = Commit { number, floor: db.seqno() };
             self.batch.insert(meta, COMMIT_KEY, commit.write());
-            self.batch.commit().map_err(failed)
+            let began = Instant::now();
+            self.batch.commit().map_err(failed)?;
+            metrics::histogram!("cvrsd_records_commit_seconds").record(began.elapsed());
+            Ok(())
         })
     }
 }
