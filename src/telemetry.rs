@@ -72,7 +72,7 @@ pub fn logging(log: &Log) -> Result<Level, Error> {
     let lines = if json {
         lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+        lines.with_ansi(std::io::stderr().is_terminal() && !no_color()).boxed()
     };
     tracing_subscriber::registry()
         .with(filter)
@@ -85,6 +85,12 @@ pub fn logging(log: &Log) -> Result<Level, Error> {
         tracing::error!(place, thread, "a thread panicked");
     }));
     Ok(Level(handle))
+}
+
+/// Whether `NO_COLOR` asks for none.
+#[must_use]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is

@@ -16,6 +16,7 @@ use crate::{
     clock,
     exit::Exit,
     proto::jobs::{Job, Operation, Outcome, Status},
+    telemetry,
 };
 
 /// How a command writes its result.
@@ -106,8 +107,7 @@ pub fn draws(stream: &impl IsTerminal) -> bool {
 
 /// Whether what goes to that stream may be coloured: nobody asked for none with `NO_COLOR`.
 pub fn colours(stream: &impl IsTerminal) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    draws(stream) && !refused
+    draws(stream) && !telemetry::no_color()
 }
 
 /// `1 error`, `2 errors` and the like.

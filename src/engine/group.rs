@@ -254,7 +254,8 @@ impl Worker {
 impl<'a> Member<'a> {
     fn advance(&mut self, next: impl FnOnce(&'a Turn, State) -> State) {
         let state = std::mem::replace(&mut self.state, State::Done(Done::Interrupted));
-        self.state = next(self.turn, state);
+        let span = tracing::error_span!("job", job = %self.turn.job);
+        self.state = span.in_scope(|| next(self.turn, state));
     }
 
     /// What ends the job; `None` for one that is not so far.

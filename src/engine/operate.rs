@@ -262,7 +262,8 @@ pub(super) fn bytes_below(dir: &Path) -> u64 {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call).await.map_err(Error::internal)?
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(call)).await.map_err(Error::internal)?
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     command::{Cancel as CancelJob, decision},
@@ -416,7 +417,7 @@ impl Submit {
     /// When the body is refused, `CVRS-REQUEST-CONFLICT`, or when a store fails.
     pub async fn finish(self) -> Result<Submission, Error> {
         // On a task of its own: a dropped caller must not stop it between payload and journal.
-        tokio::spawn(self.commit()).await.map_err(Error::internal)?
+        tokio::spawn(self.commit().in_current_span()).await.map_err(Error::internal)?
     }
 
     async fn commit(mut self) -> Result<Submission, Error> {

@@ -84,6 +84,7 @@ impl Worker {
     }
 
     fn run(&self, turn: &Turn) -> Done {
+        let _span = tracing::error_span!("job", job = %turn.job).entered();
         let error = match self.advance(turn) {
             Ok(done) => return done,
             Err(error) => error,

@@ -1,15 +1,16 @@
-//! Counts the requests of a listener.
+//! Counts the requests of a listener, and gives each an id that its lines in the log bear.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
     middleware::Next,
     response::Response,
 };
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use tracing::Instrument;
 
 use crate::proto::DESCRIPTORS;
 
@@ -24,6 +25,9 @@ static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     });
     paths.collect()
 });
+
+/// Tells the caller the id that our log has of the request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("cvrsd-request-id");
 
 /// Names of the gRPC statuses by their numbers.
 const STATUSES: [&str; 17] = [
@@ -46,14 +50,20 @@ const STATUSES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Counts a request of that face by how its answer begins; what fails later in a stream is not counted.
+/// Counts a request of that face by how its answer begins; what fails later in a stream is not counted. Its
+/// lines in the log stand in a span with its id, which the answer bears too.
 pub async fn observe(State(face): State<&'static str>, request: Request, next: Next) -> Response {
     let rpc = METHODS.get(request.uri().path());
     let method = match rpc.and_then(|path| path.rsplit('/').next()) {
         Some(method) => method,
         None => verb(request.method()),
     };
-    let response = next.run(request).await;
+    let id = request_id(request.headers());
+    let span = tracing::error_span!("request", request_id = id, face);
+    let mut response = next.run(request).instrument(span).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     let status = match grpc_status(response.headers()) {
         Some(status) => status,
         None if rpc.is_some() && response.status() == StatusCode::OK => "OK",
@@ -62,6 +72,25 @@ pub async fn observe(State(face): State<&'static str>, request: Request, next: N
     let labels = [("face", face), ("method", method), ("status", status)];
     metrics::counter!("cvrsd_requests_total", &labels).increment(1);
     response
+}
+
+/// The trace id of a W3C `traceparent`; without one, made up. `X-Request-Id` is the caller's idempotency key
+/// and may be anything, so it is not written down.
+fn request_id(headers: &HeaderMap) -> String {
+    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    match parent.and_then(trace_id) {
+        Some(id) => id.to_owned(),
+        None => format!("{:032x}", fastrand::u128(1..)),
+    }
+}
+
+/// That of `VERSION-TRACE_ID-PARENT_ID-FLAGS`, all in lower hexadecimal digits.
+fn trace_id(parent: &str) -> Option<&str> {
+    let mut parts = parent.split('-');
+    let (_version, id) = (parts.next().filter(|part| part.len() == 2)?, parts.next()?);
+    let (_parent, _flags) = (parts.next().filter(|part| part.len() == 16)?, parts.next()?);
+    let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (id.len() == 32 && is_hex && id.bytes().any(|byte| byte != b'0')).then_some(id)
 }
 
 fn verb(method: &Method) -> &'static str {
@@ -96,6 +125,26 @@ mod tests {
         assert!(!METHODS.contains("/cvrsd.jobs.v1.JobService/Else"));
         assert_eq!(verb(&Method::from_bytes(b"BREW").unwrap()), "other");
         assert_eq!(verb(&Method::DELETE), "DELETE");
+    }
+
+    #[test]
+    fn a_request_id_is_the_callers_trace_or_our_own() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("00-{id}-00f067aa0ba902b7-01");
+        assert_eq!(trace_id(&parent), Some(id));
+        for bad in [
+            "",
+            id,
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        ] {
+            assert_eq!(trace_id(bad), None, "{bad:?}");
+        }
+        let made_up = request_id(&HeaderMap::new());
+        assert_eq!(made_up.len(), 32);
+        assert_ne!(made_up, request_id(&HeaderMap::new()));
     }
 
     #[test]
