@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -82,6 +83,9 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
     let mut asks = Asks::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
+    // A core file would hold rows.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).map_err(|e| Ended::new(Exit::Stopped, e))?;
     let settings = config.tls.clone();
     let tls = tokio::task::spawn_blocking(move || open_tls(&settings))
         .await
