@@ -90,7 +90,7 @@ fn a_file_that_is_cut_short_zeroed_emptied_or_gone_is_noticed_or_changes_no_answ
 fn another_format_is_refused_and_nothing_is_written() {
     let place = Place::new();
     for (file, markers) in [
-        ("journal/format", ["cvrsd journal 2\n", "cvrsd journal 4\n"]),
+        ("journal/format", ["cvrsd journal 2\n", "cvrsd journal 5\n"]),
         ("records/format", ["cvrsd records 2\n", "cvrsd records 4\n"]),
         ("records/version", ["FJL\x02", "FJL\x04"]),
     ] {

@@ -196,7 +196,9 @@ async fn nothing_that_the_daemon_tells_of_itself_tells_of_somebody_in_its_files(
     for (name, text) in texts {
         assert!(tells(&text).is_none(), "the file {name} tells of somebody");
     }
-    told.iter().for_each(|problem| silent("a problem", problem));
+    for problem in &told {
+        silent("a problem", problem);
+    }
     let Server { daemon, dir: home } = server;
     assert!(daemon.stop().success());
     let log = fs::read_to_string(log).unwrap();
