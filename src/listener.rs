@@ -2,6 +2,7 @@
 //! not, and cut where they stay silent from the start.
 
 mod connection;
+mod pages;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -17,7 +18,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::connection::{Connection, Peer, certificate};
+pub use self::{
+    connection::{Connection, Peer, certificate},
+    pages::programs_only,
+};
 use crate::{
     limits::{
         CONNECTIONS_MAX, FILES_MAX, FILES_RESERVED, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,

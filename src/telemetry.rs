@@ -93,6 +93,9 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// What an operator does is told whatever the level is.
+const ACTS: &str = "cvrsd::admin::acts=info";
+
 /// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is
 /// built from then tells of warnings only.
 ///
@@ -111,7 +114,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, Error> {
         Ok(own) if own > quiet => format!("{quiet},cvrsd={own}"),
         _ => level.to_owned(),
     };
-    EnvFilter::builder().parse(list).map_err(|e| Error(e.to_string()))
+    EnvFilter::builder().parse(format!("{list},{ACTS}")).map_err(|e| Error(e.to_string()))
 }
 
 /// The metrics of this process.

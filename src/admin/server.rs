@@ -2,7 +2,11 @@
 
 use std::io;
 
-use axum::{Router, middleware::from_fn_with_state, routing::get};
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     Request,
@@ -59,6 +63,7 @@ fn router(
     // A plain router below, because tonic's own answers every unknown path with HTTP 200.
     let grpc =
         Routes::from(Router::new()).add_service(admin).add_service(backups).into_axum_router();
+    let grpc = grpc.layer(from_fn(listener::programs_only));
     Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/livez", get(probes::live))

@@ -132,7 +132,11 @@ impl Read {
     fn all(&self, cause: Cause) {
         match config::load_with_origins(self.file.as_deref()) {
             Ok((config, origins)) => tell(cause, &self.take_over(cause, &config, &origins)),
-            Err(error) => tracing::error!(%error, "{}: nothing was changed", cause.as_str()),
+            Err(error) => {
+                tracing::error!(%error, "{}: nothing was changed", cause.as_str());
+                // They may have changed with it, and must not wait for it to be mended.
+                self.certificates();
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The gRPC listener.
 
-use axum::middleware::{from_fn_with_state, map_request};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -24,7 +24,7 @@ use crate::{
         GRPC_CONNECTION_WINDOW_BYTES, GRPC_MESSAGE_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES,
         GRPC_STREAMS_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
     },
-    listener::Listener,
+    listener::{Listener, programs_only},
     proto::{DESCRIPTORS, jobs::job_service_server::JobServiceServer},
     telemetry,
 };
@@ -70,7 +70,11 @@ pub async fn serve(
             .add_service(descriptors().build_v1alpha()?);
     }
     let observed = from_fn_with_state("grpc", telemetry::observe);
-    let services = routes.into_axum_router().layer(map_request(whole_or_failed)).layer(observed);
+    let services = routes
+        .into_axum_router()
+        .layer(map_request(whole_or_failed))
+        .layer(from_fn(programs_only))
+        .layer(observed);
     let server = Server::builder()
         .max_concurrent_streams(GRPC_STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

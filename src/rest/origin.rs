@@ -1,8 +1,9 @@
-//! Pages of other sites are kept out while authentication is off.
+//! Pages of other sites are kept out where a caller needs no token.
 //!
 //! A browser lets any page send a `POST` of plain text to this machine, and read all that a name shows
-//! which was made to lead here. Where a token is needed such a page has none; where none is, a browser
-//! must have asked for a loopback name, and the origin that it names must be this listener.
+//! which was made to lead here. Where a token is needed such a page has none; where none is, the origin
+//! that a browser names must be this listener, and while authentication is off it must have asked for a
+//! loopback name. A client certificate, which the browser adds by itself, is no token.
 
 use std::net::IpAddr;
 
@@ -14,19 +15,25 @@ use axum::{
 };
 
 use super::{problem::Problem, routes::Face};
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    listener,
+};
 
 /// Refuses what the page of another site sends.
 pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) -> Response {
-    if face.authenticator.is_off() && is_foreign(request.headers(), request.uri()) {
-        let sentence = "a page of another origin sends this, and authentication is off";
+    let (headers, is_off) = (request.headers(), face.authenticator.is_off());
+    let by_certificate = !headers.contains_key(header::AUTHORIZATION)
+        && listener::certificate(request.extensions()).is_some();
+    if (is_off || by_certificate) && is_foreign(headers, request.uri(), is_off) {
+        let sentence = "a page of another origin sends this, and no token is needed";
         return Problem(Error::new(Code::Origin, sentence)).into_response();
     }
     next.run(request).await
 }
 
 /// Whether a browser sends it from a page that is not this listener's.
-fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
+fn is_foreign(headers: &HeaderMap, uri: &Uri, loopback_only: bool) -> bool {
     // A page's own reads name no origin, but no browser leaves out the languages of its user.
     if !headers.contains_key(header::ORIGIN) && !headers.contains_key(header::ACCEPT_LANGUAGE) {
         return false;
@@ -34,7 +41,7 @@ fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // HTTP/2 names the host in its own place.
     let host = uri.authority().map_or_else(|| text(header::HOST), |host| Some(host.as_str()));
-    let own = host.filter(|authority| is_loopback(authority));
+    let own = host.filter(|authority| !loopback_only || is_loopback(authority));
     let named = if headers.contains_key(header::ORIGIN) {
         // Whatever a browser finds at this host and port is this listener, with TLS or without.
         text(header::ORIGIN).and_then(|origin| {
@@ -70,9 +77,9 @@ mod tests {
             } else if !origin.is_empty() {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            let http2 = is_foreign(&headers, &format!("https://{host}/x").parse().unwrap());
+            let http2 = is_foreign(&headers, &format!("https://{host}/x").parse().unwrap(), true);
             headers.insert(header::HOST, HeaderValue::from_static(host));
-            let http1 = is_foreign(&headers, &Uri::from_static("/x"));
+            let http1 = is_foreign(&headers, &Uri::from_static("/x"), true);
             assert_eq!(http1, http2, "{origin} {host}");
             http1
         };
@@ -96,6 +103,21 @@ mod tests {
             ("read", "evil.example:8080"),
         ] {
             assert!(foreign(origin, host), "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn with_a_certificate_any_name_is_ours_but_no_other_origin() {
+        let uri: Uri = "https://records.example:8080/x".parse().unwrap();
+        for (origin, expected) in [
+            ("https://records.example:8080", false),
+            ("https://evil.example", true),
+            ("https://records.example:9999", true),
+            ("null", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            assert_eq!(is_foreign(&headers, &uri, false), expected, "{origin}");
         }
     }
 }

@@ -95,3 +95,24 @@ fn a_client_that_is_not_granted_the_scope_gets_no_token_for_it() {
     let line = String::from_utf8(output.stderr).unwrap();
     assert_eq!(line, "cvrsd: the token does not have the scope ADMIN (CVRS-SCOPE)\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_of_a_browser_operates_the_daemon() {
+    let server = Server::new();
+    let url = format!("http://{}/cvrsd.admin.v1.AdminService/Pause", server.daemon.admin);
+    // Pauses everything.
+    let body = b"\x00\x00\x00\x00\x02\x10\x01".to_vec();
+    for (kind, origin) in [
+        ("text/plain", Some("https://elsewhere.example")),
+        ("text/plain", None),
+        ("application/grpc", Some("https://elsewhere.example")),
+    ] {
+        let mut request = reqwest::Client::new().post(&url).header("content-type", kind);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let answer = request.body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), reqwest::StatusCode::FORBIDDEN, "{kind} {origin:?}");
+    }
+    assert_eq!(admin(&server.daemon, &["resume", "--all"]), "no effect, it was not paused\n");
+}
