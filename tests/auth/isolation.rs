@@ -46,7 +46,8 @@ async fn seen(bench: &Bench, method: &Method, path: &str, id: &str, token: &str)
     let mut headers: Vec<String> = response
         .headers()
         .iter()
-        .filter(|(name, _)| *name != "date")
+        // The time, and what names each request.
+        .filter(|(name, _)| !["date", "cvrsd-request-id"].contains(&name.as_str()))
         .map(|(name, value)| format!("{name}: {value:?}"))
         .collect();
     headers.sort();
