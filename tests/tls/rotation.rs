@@ -26,7 +26,7 @@ use crate::{
 
 /// Applies row by row, so that a job of many rows outlasts a rotation.
 const SLOW: &[(&str, &str)] = &[("CVRSD__ENGINE__CHECKPOINT_ROWS", "1")];
-const ROWS: u64 = 9_000;
+const ROWS: u64 = 40_000;
 
 /// A stream of events of a job that takes long, on a connection of its own.
 struct Watch {
