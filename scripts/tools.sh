@@ -36,13 +36,13 @@ need_deny() {
     have cargo-deny || install_crate cargo-deny
 }
 
-# What the clients of the tests run on.
+# What the clients of the tests run on, and what makes the certificates of docs/OPERATIONS.md.
 need_clients() {
-    have curl && python3 -c 'import ensurepip, venv' 2>/dev/null && return
-    heading "install curl, python3-venv"
+    have curl && have openssl && python3 -c 'import ensurepip, venv' 2>/dev/null && return
+    heading "install curl, openssl, python3-venv"
     as_root apt-get update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates curl python3 python3-venv
+        ca-certificates curl openssl python3 python3-venv
 }
 
 # What the tests of a jumping clock put between the daemon and its clock.
