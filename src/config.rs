@@ -2,6 +2,7 @@
 //!
 //! Order: defaults, the file, then environment `CVRSD__SECTION__KEY`.
 
+mod audit;
 mod auth;
 mod check;
 mod effective;
@@ -9,6 +10,7 @@ mod load;
 mod retention;
 mod tls;
 
+pub use audit::Audit;
 pub use auth::{Auth, AuthMode, Client, Quota};
 pub use effective::{Effective, Origins};
 pub use load::{Error, load, load_with_origins};
@@ -48,6 +50,8 @@ pub struct Config {
     pub auth: Auth,
     /// TLS of the listeners.
     pub tls: Tls,
+    /// The audit log.
+    pub audit: Audit,
     /// Logging.
     pub log: Log,
 }

@@ -26,6 +26,7 @@ use self::reload::{Changing, Reload};
 pub(crate) use self::{found::Found, listen::lock};
 use crate::{
     admin,
+    audit::{self, Entry, Kind},
     auth::{self, Authenticator},
     config::{self, Clock, Config, Effective, Origins},
     engine::{self, Engine, Parts, Service},
@@ -98,7 +99,9 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         .map_err(|e| Ended::new(Exit::Stopped, e))??;
     // A daemon that was killed left its addresses behind.
     withdraw(&config.data.dir);
-    let authenticator = authenticator(config).await?;
+    let poison = Poison::default();
+    let audit = open_audit(config, &poison).await?;
+    let authenticator = authenticator(config, &audit).await?;
     let effective = Arc::new(Effective::new(config.clone(), origins));
     let (listeners, addresses) = Listeners::bind(config, tls.as_ref()).await?;
     let changing = Changing {
@@ -108,8 +111,7 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         effective: Arc::clone(&effective),
     };
     let reload = Reload::start(file, changing);
-    let poison = Poison::default();
-    let service = Service::new(config);
+    let service = Service::new(config, audit.clone());
     let shutdown = CancellationToken::new();
     let operator = admin::Operator { effective, level, drain: asks.drain.clone() };
     let probes = {
@@ -120,7 +122,9 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
 
     let started = {
         let (config, service, poison) = (config.clone(), service.clone(), poison.clone());
-        tokio::task::spawn_blocking(move || start(&config, &poison).map(|e| service.install(e)))
+        tokio::task::spawn_blocking(move || {
+            start(&config, &service, &poison).map(|e| service.install(e))
+        })
     };
     let ended = tokio::select! {
         started = started => match started {
@@ -129,17 +133,18 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
                 addresses.announce(dir).map_err(|e| Ended::new(Exit::Stopped, e))?;
                 tracing::info!(data_dir = %config.data.dir.display(), "serving");
                 notify::tell(NotifyState::Ready);
-                until_ended(&mut asks, &mut faces, &poison, &metrics, &reload).await
+                until_ended(&mut asks, &mut faces, &poison, &metrics, &reload, &audit).await
             }
             Ok(Err(ended)) => Err(ended),
             Err(panicked) => Err(Ended::new(Exit::Stopped, panicked)),
         },
-        ended = until_ended(&mut asks, &mut faces, &poison, &metrics, &reload) => ended,
+        ended = until_ended(&mut asks, &mut faces, &poison, &metrics, &reload, &audit) => ended,
     };
     if ended.is_ok() {
         drain(config, &service, &shutdown, &mut faces).await;
     }
     withdraw(&config.data.dir);
+    close_audit(&audit, ended.as_ref().err()).await;
     if let Some(reason) = poison.reason() {
         // Closing the stores in order would write and sync again on top of what failed.
         tracing::error!(%reason, "cvrsd stopped");
@@ -148,10 +153,45 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     ended
 }
 
+/// Opens the audit log and records the start.
+async fn open_audit(config: &Config, poison: &Poison) -> Result<audit::Log, Ended> {
+    let (config, poison) = (config.clone(), poison.clone());
+    let open = move || {
+        let dir = config.data.dir.join(audit::FOLDER);
+        let audit = audit::Log::open(&dir, &config.audit, &poison)?;
+        let version = env!("CARGO_PKG_VERSION");
+        let entry = auth::clients_entry(Kind::Start, &config.auth);
+        audit.record_blocking(entry.saying(format!("version {version}")))?;
+        Ok(audit)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened
+        .map_err(|e| Ended::new(Exit::Stopped, e))?
+        .map_err(|e: audit::Error| Ended::new(Exit::Stopped, e))
+}
+
+/// Records the end, then closes the log. After a storage failure it has its last entry already.
+async fn close_audit(audit: &audit::Log, ended: Option<&Ended>) {
+    let entry = match ended {
+        None => Entry::new(Kind::Stop),
+        Some(ended) => Entry::new(Kind::Stop).saying(format!("exit code {}", ended.exit as i32)),
+    };
+    let audit = audit.clone();
+    let close = move || {
+        let recorded = audit.record_blocking(entry);
+        audit.close();
+        recorded
+    };
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(close).await {
+        tracing::error!(%error, "the end is not in the audit log");
+    }
+}
+
 /// Reads the signing keys, or makes the first one.
-async fn authenticator(config: &Config) -> Result<Authenticator, Ended> {
-    let (auth, dir) = (config.auth.clone(), config.data.dir.clone());
-    let opened = tokio::task::spawn_blocking(move || Authenticator::open(&auth, &dir)).await;
+async fn authenticator(config: &Config, audit: &audit::Log) -> Result<Authenticator, Ended> {
+    let (auth, dir, audit) = (config.auth.clone(), config.data.dir.clone(), audit.clone());
+    let open = move || Authenticator::open(&auth, &dir, audit);
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|e| Ended::new(Exit::Stopped, e))?.map_err(|e| match e {
         auth::OpenError::Keys(_) => Ended::new(Exit::Stopped, e),
         auth::OpenError::Clients(_) | auth::OpenError::Mode => Ended::new(Exit::Usage, e),
@@ -159,7 +199,7 @@ async fn authenticator(config: &Config) -> Result<Authenticator, Ended> {
 }
 
 /// Opens the stores and starts the engine over them. Blocks.
-fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
+fn start(config: &Config, service: &Service, poison: &Poison) -> Result<Engine, Ended> {
     let dir = &config.data.dir;
     let stopped = |e: &dyn std::fmt::Display| Ended::new(Exit::Stopped, e);
     let found = Found::look(dir);
@@ -179,7 +219,8 @@ fn start(config: &Config, poison: &Poison) -> Result<Engine, Ended> {
     let spool = Spool::open(&config.data, &config.intake).map_err(|e| stopped(&e))?;
     let spool = spool.keeping_ended(keeps_payloads);
     hit(Point::StartSpool);
-    let parts = Parts { journal: Arc::new(journal), store: Arc::new(store), spool };
+    let (journal, store) = (Arc::new(journal), Arc::new(store));
+    let parts = Parts { journal, store, spool, audit: service.audit().clone() };
     Engine::start(parts, config, poison).map_err(|e: engine::Error| stopped(&e))
 }
 
@@ -190,6 +231,7 @@ async fn until_ended(
     poison: &Poison,
     metrics: &Metrics,
     reload: &Reload,
+    audit: &audit::Log,
 ) -> Result<(), Ended> {
     let mut upkeep = every(UPKEEP);
     let mut pulse = notify::pulse().map(every);
@@ -211,7 +253,10 @@ async fn until_ended(
                 };
                 return Err(Ended::new(Exit::Stopped, reason));
             }
-            _ = upkeep.tick() => metrics.upkeep(),
+            _ = upkeep.tick() => {
+                metrics.upkeep();
+                audit.upkeep();
+            }
             () = next(pulse.as_mut()) => notify::tell(NotifyState::Watchdog),
         }
     }

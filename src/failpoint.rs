@@ -38,6 +38,9 @@ points! {
     UploadMoved = "upload.moved", "It has its name, of which the directory may not know.";
     UploadKept = "upload.kept", "It is kept, its job not yet in the journal.";
 
+    AuditWritten = "audit.written", "Entries of the audit log are written, not synced.";
+    AuditSynced = "audit.synced", "They are durable, nobody was told.";
+
     JournalWritten = "journal.written", "A group of events is in sled's memory.";
     JournalFlushed = "journal.flushed", "It is in sled's file, not synced by us.";
     JournalSynced = "journal.synced", "It is durable, the tip does not say so.";

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod cli;

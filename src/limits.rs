@@ -238,3 +238,20 @@ pub const TOP_RUNNING_MAX: usize = 8;
 pub const CLIENT_QUEUE_CHUNKS: usize = 4;
 /// How long `cvrsd demo` and `selftest` wait for their daemon to serve, and to end.
 pub const OWN_DAEMON_WAIT: Duration = Duration::from_secs(30);
+
+/// Entries that wait for the audit log's writer.
+pub const AUDIT_QUEUE: usize = 4_096;
+/// Entries that are written and synced together at most.
+pub const AUDIT_GROUP_MAX: usize = 512;
+/// Bytes of one line of the audit log.
+pub const AUDIT_LINE_BYTES_MAX: u64 = 4 << 10;
+/// Characters that an entry keeps of what a proxy claims.
+pub const AUDIT_FORWARDED_CHARS_MAX: usize = 200;
+/// Characters of an entry's own words.
+pub const AUDIT_DETAIL_CHARS_MAX: usize = 200;
+/// Refusals that are recorded one by one in each interval.
+pub const AUDIT_REFUSALS_MAX: u64 = 120;
+/// That interval.
+pub const AUDIT_REFUSALS_INTERVAL: Duration = Duration::from_mins(1);
+/// Reads of jobs that are remembered as recorded; where there are more, all are forgotten.
+pub const AUDIT_READS_MAX: usize = 65_536;

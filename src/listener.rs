@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    connection::{Connection, Peer, certificate},
+    connection::{Connection, Peer, certificate, origin},
     pages::programs_only,
 };
 use crate::{
@@ -163,19 +163,21 @@ impl AddrListener<Connection, Peer> for Listener {
 
     async fn accept_stream(&self) -> io::Result<(Connection, Peer)> {
         let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = self.tcp.accept().await?;
+        let (stream, address) = self.tcp.accept().await?;
         stream.set_nodelay(true)?;
         let place = Place::new(room, self.name);
         let connection = match &self.tls {
-            Some((tls, protocols)) => Connection::tls(tls.begin(stream, *protocols), place),
-            None => Connection::plain(stream, place),
+            Some((tls, protocols)) => {
+                Connection::tls(tls.begin(stream, *protocols), address, place)
+            }
+            None => Connection::plain(stream, address, place),
         };
         let peer = connection.peer();
         Ok((connection, peer))
     }
 
     fn get_local_addr(&self) -> io::Result<Peer> {
-        Ok(Peer::default())
+        self.tcp.local_addr().map(Peer::at)
     }
 }
 

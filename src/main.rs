@@ -55,6 +55,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Backup(args) => cli::backup::run(args).await,
         Command::Restore(args) => cli::restore::run(args).await,
         Command::PackageFiles(args) => cli::package_files::run(&args),
+        Command::Audit(args) => cli::audit::run(args).await,
     }
 }
 

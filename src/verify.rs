@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     activity::{self, Workspace},
-    auth,
+    audit, auth,
     config::Config,
     daemon::{self, Found},
     domain::Job,
@@ -30,6 +30,8 @@ pub struct Findings {
     pub payloads: u64,
     /// Reports with errors in them.
     pub reports: u64,
+    /// Entries of the audit log.
+    pub audited: u64,
     /// How many things are wrong.
     pub damages: u64,
     /// The first of them: the part of the data directory, and what is wrong there.
@@ -76,6 +78,14 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
     }
     if let Err(error) = engine::check_pauses(dir) {
         findings.note("paused.json", error);
+    }
+    let audit_dir = dir.join(audit::FOLDER);
+    // A directory of an older release has none until its next start.
+    if audit_dir.is_dir() {
+        match audit::verify(&audit_dir, None, &mut |_, _| ()) {
+            Ok(summary) => findings.audited = summary.entries,
+            Err(broken) => findings.note(audit::FOLDER, broken),
+        }
     }
     let found = Found::look(dir);
     let journal =

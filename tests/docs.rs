@@ -16,6 +16,7 @@ use std::{
 };
 
 use cvrsd::{
+    audit,
     config::Config,
     cvrs::{
         Miss, Reason,
@@ -253,9 +254,12 @@ fn every_link_between_documents_leads_somewhere() {
     assert!(checked > 20, "links were found");
 }
 
-/// `section.key` where it looks like one of the configuration.
+/// `section.key` where it looks like one of the configuration. Kinds of entries of the audit log do too.
 fn as_key<'a>(span: &'a str, defaults: &serde_json::Value) -> Option<(&'a str, &'a str)> {
     let span = span.split([' ', '=']).next()?;
+    if audit::Kind::ALL.iter().any(|kind| kind.as_str() == span) {
+        return None;
+    }
     let (section, key) = span.split_once('.')?;
     let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     (plain && defaults.get(section).is_some()).then_some((section, key))
@@ -434,7 +438,8 @@ fn check_options(call: &str) -> usize {
     let command: Vec<&str> = words.by_ref().take_while(|w| !w.starts_with('-')).collect();
     let options: Vec<&str> = call.split_whitespace().filter(|w| w.starts_with("--")).collect();
     let Some(first) = command.first() else { return 0 };
-    let nested = ["admin", "client", "records"].contains(first).then(|| command.get(1)).flatten();
+    let nested =
+        ["admin", "audit", "client", "records"].contains(first).then(|| command.get(1)).flatten();
     let mut help = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
     let help = help.arg(first).args(nested).arg("--help").output().unwrap();
     assert!(help.status.success(), "there is no command {first}: {call}");

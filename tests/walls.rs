@@ -59,6 +59,26 @@ const WALLS: &[(&str, &[&str])] = &[
     ("engine", &["tonic", "axum", "sled", "fjall", "crate::grpc", "crate::rest", "crate::admin"]),
     ("watch", &["tonic", "axum", "sled", "crate::records", "crate::engine", "crate::activity"]),
     (
+        "audit",
+        &[
+            "tonic",
+            "axum",
+            "sled",
+            "fjall",
+            "crate::proto",
+            "crate::auth",
+            "crate::intake",
+            "crate::journal",
+            "crate::records",
+            "crate::activity",
+            "crate::engine",
+            "crate::watch",
+            "crate::grpc",
+            "crate::rest",
+            "crate::admin",
+        ],
+    ),
+    (
         "backup",
         &[
             "tokio",

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::message;
 use crate::{
+    audit::Kind,
     auth::Principal,
     config::Effective,
     domain::{JobId, Tenant},
@@ -51,11 +52,11 @@ impl Acts {
         caller: &Principal,
         request: proto::PauseRequest,
     ) -> Result<proto::PauseResponse, Error> {
-        may(caller, PAUSE)?;
-        let tenant = target(&request.tenant, request.everything)?;
-        let paused = self.service.pause(caller, tenant.clone(), request.reason, request.now).await;
-        acted(caller, PAUSE, lane(tenant.as_ref()), &paused);
-        Ok(proto::PauseResponse { pause: Some(message::pause(&paused?)) })
+        let tenant = target(&request.tenant, request.everything);
+        let pause =
+            async |tenant| self.service.pause(caller, tenant, request.reason, request.now).await;
+        let paused = self.act(caller, PAUSE, tenant, pause).await?;
+        Ok(proto::PauseResponse { pause: Some(message::pause(&paused)) })
     }
 
     pub(super) async fn resume(
@@ -63,11 +64,10 @@ impl Acts {
         caller: &Principal,
         request: proto::ResumeRequest,
     ) -> Result<proto::ResumeResponse, Error> {
-        may(caller, RESUME)?;
-        let tenant = target(&request.tenant, request.everything)?;
-        let resumed = self.service.resume(caller, tenant.clone()).await;
-        acted(caller, RESUME, lane(tenant.as_ref()), &resumed);
-        let (resumed, pauses) = (resumed?, self.service.pauses(caller)?);
+        let tenant = target(&request.tenant, request.everything);
+        let resume = async |tenant| self.service.resume(caller, tenant).await;
+        let resumed = self.act(caller, RESUME, tenant, resume).await?;
+        let pauses = self.service.pauses(caller)?;
         Ok(proto::ResumeResponse { resumed, pauses: pauses.iter().map(message::pause).collect() })
     }
 
@@ -85,11 +85,10 @@ impl Acts {
         caller: &Principal,
         request: proto::ReleaseJobRequest,
     ) -> Result<proto::ReleaseJobResponse, Error> {
-        may(caller, RELEASE)?;
-        let id = job_id(&request.job_id)?;
-        let released = self.service.release(caller, id).await;
-        acted(caller, RELEASE, &id.to_string(), &released);
-        Ok(proto::ReleaseJobResponse { released: released? })
+        let release = async |id| self.service.release(caller, id).await;
+        let id = job_id(&request.job_id);
+        let released = self.act(caller, RELEASE, id, release).await?;
+        Ok(proto::ReleaseJobResponse { released })
     }
 
     pub(super) async fn drain(
@@ -97,9 +96,11 @@ impl Acts {
         caller: &Principal,
         _: proto::DrainRequest,
     ) -> Result<proto::DrainResponse, Error> {
-        may(caller, DRAIN)?;
-        tell(caller, DRAIN, "", None);
-        self.operator.drain.cancel();
+        let drain = async |()| {
+            self.operator.drain.cancel();
+            Ok(())
+        };
+        self.act(caller, DRAIN, Ok(()), drain).await?;
         // Ends with an error only where the service is gone, and then nothing is served.
         let mut phases = self.service.phases();
         let _ = phases.wait_for(|phase| *phase == Phase::Draining).await;
@@ -137,22 +138,21 @@ impl Acts {
         Ok(proto::GetLogLevelResponse { level, configured })
     }
 
-    pub(super) fn set_log_level(
+    pub(super) async fn set_log_level(
         &self,
         caller: &Principal,
-        request: &proto::SetLogLevelRequest,
+        request: proto::SetLogLevelRequest,
     ) -> Result<proto::SetLogLevelResponse, Error> {
-        may(caller, SET_LOG_LEVEL)?;
         let Operator { effective, level, .. } = &self.operator;
-        let set = if request.level.chars().count() > LEVEL_CHARS_MAX {
-            let text = format!("the level has more than {LEVEL_CHARS_MAX} characters");
-            Err(Error::new(Code::Parameter, text))
-        } else {
+        let set = async |()| {
+            if request.level.chars().count() > LEVEL_CHARS_MAX {
+                let text = format!("the level has more than {LEVEL_CHARS_MAX} characters");
+                return Err(Error::new(Code::Parameter, text));
+            }
             let set = effective.set_level(&request.level, |text| level.set(text));
             set.map_err(|e| Error::new(Code::Parameter, e.to_string()))
         };
-        acted(caller, SET_LOG_LEVEL, "", &set);
-        set?;
+        self.act(caller, SET_LOG_LEVEL, Ok(()), set).await?;
         let (level, configured) = effective.levels();
         Ok(proto::SetLogLevelResponse { level, configured })
     }
@@ -164,29 +164,59 @@ impl Acts {
     ) -> Result<proto::GetOverviewResponse, Error> {
         Ok(message::overview(&self.service.overview(caller).await?))
     }
+
+    /// Every act passes here: recorded before it is done, durably, and again where it is refused. What the
+    /// caller wrote itself, a reason or a level, is left out.
+    async fn act<T: Target, D>(
+        &self,
+        caller: &Principal,
+        name: &'static str,
+        target: Result<T, Error>,
+        act: impl AsyncFnOnce(T) -> Result<D, Error>,
+    ) -> Result<D, Error> {
+        let audit = self.service.audit();
+        let named = target.as_ref().map(T::told).unwrap_or_default();
+        let entry = caller.entry(Kind::Admin).saying(format!("{name} {named}").trim_end());
+        let done = async {
+            caller.may_admin()?;
+            let target = target?;
+            audit.record(entry.clone()).await.map_err(Error::internal)?;
+            act(target).await
+        };
+        let done = done.await;
+        let refused = done.as_ref().err().map(|error| error.code);
+        let (client, code) = (&caller.client, refused.map_or("", Code::as_str));
+        tracing::info!(act = name, target = named, client, refused = code, "an operator acts");
+        if let Some(code) = refused {
+            audit.refuse(entry.refused(code));
+        }
+        done
+    }
 }
 
-/// Whether the caller may; tells where it may not.
-fn may(caller: &Principal, act: &'static str) -> Result<(), Error> {
-    caller.may_admin().inspect_err(|refused| tell(caller, act, "", Some(refused)))
+/// What an act is about.
+trait Target {
+    fn told(&self) -> String;
 }
 
-/// The act is done, or failed.
-fn acted<T>(caller: &Principal, act: &'static str, target: &str, result: &Result<T, Error>) {
-    tell(caller, act, target, result.as_ref().err());
+/// A lane, or all.
+impl Target for Option<Tenant> {
+    fn told(&self) -> String {
+        self.as_ref().map_or("*", Tenant::as_str).to_owned()
+    }
 }
 
-/// Every act passes here once it is done or refused: the one place to record it. What the caller wrote
-/// itself, a reason or a level, is left out.
-fn tell(caller: &Principal, act: &'static str, target: &str, error: Option<&Error>) {
-    let client = &caller.client;
-    let refused = error.map_or("", |error| error.code.as_str());
-    tracing::info!(act, target, client, refused, "an operator acts");
+impl Target for JobId {
+    fn told(&self) -> String {
+        self.to_string()
+    }
 }
 
-/// A lane, as it is told.
-fn lane(tenant: Option<&Tenant>) -> &str {
-    tenant.map_or("*", Tenant::as_str)
+/// The whole daemon.
+impl Target for () {
+    fn told(&self) -> String {
+        String::new()
+    }
 }
 
 /// The tenant that is meant; `None` for everything.

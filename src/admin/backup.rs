@@ -33,7 +33,7 @@ impl BackupService for Backups {
         request: Request<proto::BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
         let (caller, _) = asked(request)?;
-        let pieces = self.service.backup(&caller);
+        let pieces = self.service.backup(&caller).await;
         tracing::info!(client = caller.client, allowed = pieces.is_ok(), "a backup is asked for");
         let pieces = ReceiverStream::new(pieces.map_err(status)?);
         let pieces = pieces.map(|piece| {

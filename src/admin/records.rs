@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::{acts::Acts, status::status};
 use crate::{
+    audit::{Face, Kind},
     auth::{Authenticator, Principal},
     domain::{Storage, Tenant},
     engine::{Records, Service},
@@ -26,11 +27,13 @@ pub(super) fn let_in(
     authenticator: &Authenticator,
     request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let mut values = request.metadata().get_all("authorization").iter();
+    let metadata = request.metadata();
+    let mut values = metadata.get_all("authorization").iter();
     let (first, second) = (values.next(), values.next());
     let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    let certificate = listener::certificate(request.extensions());
-    authenticator.authenticate(sent, certificate).map_err(status)
+    let extensions = request.extensions();
+    let origin = listener::origin(Face::Admin, metadata.as_ref(), extensions);
+    authenticator.admit(sent, listener::certificate(extensions), origin).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, and what it asks.
@@ -51,6 +54,34 @@ impl Admin {
     pub(super) fn new(service: Service, acts: Acts) -> Self {
         Self { service, acts }
     }
+
+    /// [`may_read`], which logs that the caller asks and records who may not. Only the caller's own names are
+    /// told, as what it sends may be a value of a row.
+    fn may_read(
+        &self,
+        caller: &Principal,
+        kind: Kind,
+        tenant: &Tenant,
+        storage: Storage,
+    ) -> Result<bool, Error> {
+        let may = may_read(caller, tenant, storage);
+        let call = if kind == Kind::Export { "ExportRecords" } else { "GetRecord" };
+        tracing::info!(
+            call,
+            client = caller.client,
+            tenant = %caller.tenant,
+            %storage,
+            allowed = matches!(may, Ok(true)),
+            "rows are asked for"
+        );
+        let code = match &may {
+            Ok(true) => return may,
+            Ok(false) => Code::RecordNotFound,
+            Err(error) => error.code,
+        };
+        self.service.audit().refuse(caller.entry(kind).on(storage).refused(code));
+        may
+    }
 }
 
 #[tonic::async_trait]
@@ -66,7 +97,7 @@ impl AdminService for Admin {
         if other {
             return Ok(Response::new(proto::CountRecordsResponse::default()));
         }
-        let counts = records.counts(caller.tenant).await.map_err(status)?;
+        let counts = records.counts(&caller).await.map_err(status)?;
         let own = counts.into_iter().filter(|(_, storage, _)| caller.storages.contains(*storage));
         let counts = own.map(|(tenant, storage, count)| proto::RecordCount {
             tenant: tenant.to_string(),
@@ -84,8 +115,8 @@ impl AdminService for Admin {
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
-        let row = if may_read(&caller, "GetRecord", &tenant, storage).map_err(status)? {
-            records.get(tenant, storage, request.vax_event_id).await.map_err(status)?
+        let row = if self.may_read(&caller, Kind::RecordRead, &tenant, storage).map_err(status)? {
+            records.get(&caller, storage, request.vax_event_id).await.map_err(status)?
         } else {
             None
         };
@@ -105,11 +136,11 @@ impl AdminService for Admin {
         let tenant = tenant(&request.tenant).map_err(status)?;
         let storage = storage(&caller, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
-        if !may_read(&caller, "ExportRecords", &tenant, storage).map_err(status)? {
+        if !self.may_read(&caller, Kind::Export, &tenant, storage).map_err(status)? {
             let refused = Err(status(Records::no_tenant(&tenant)));
             return Ok(Response::new(Box::pin(stream::iter([refused]))));
         }
-        let pieces = ReceiverStream::new(records.export(tenant, storage)).map(|piece| {
+        let pieces = ReceiverStream::new(records.export(&caller, storage)).map(|piece| {
             let lines = Vec::from(piece.map_err(status)?);
             Ok(proto::ExportRecordsResponse { lines })
         });
@@ -185,7 +216,7 @@ impl AdminService for Admin {
         request: Request<proto::SetLogLevelRequest>,
     ) -> Result<Response<proto::SetLogLevelResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.set_log_level(&caller, &request).map(Response::new).map_err(status)
+        self.acts.set_log_level(&caller, request).await.map(Response::new).map_err(status)
     }
 
     async fn get_overview(
@@ -208,28 +239,13 @@ fn storage(caller: &Principal, name: &str) -> Result<Storage, Error> {
     own.ok_or_else(|| Error::new(Code::RecordNotFound, "there is no such storage"))
 }
 
-/// Whether these rows are the caller's to read; logs that it asks for them. Another tenant's are
-/// not, and are then missing like any. Only the caller's own names are logged, as what it sends may
-/// be a value of a row.
+/// Whether these rows are the caller's to read; another tenant's are not, and are then missing like any.
 ///
 /// # Errors
 /// `CVRS-SCOPE`.
-fn may_read(
-    caller: &Principal,
-    call: &'static str,
-    tenant: &Tenant,
-    storage: Storage,
-) -> Result<bool, Error> {
+fn may_read(caller: &Principal, tenant: &Tenant, storage: Storage) -> Result<bool, Error> {
     let own = *tenant == caller.tenant;
     let may = if own { caller.may_export(storage) } else { Ok(()) };
-    tracing::info!(
-        call,
-        client = caller.client,
-        tenant = %caller.tenant,
-        %storage,
-        allowed = own && may.is_ok(),
-        "rows are asked for"
-    );
     may.map(|()| own)
 }
 
@@ -254,7 +270,7 @@ mod tests {
         for scopes in [ScopeSet::ALL, ScopeSet::EMPTY] {
             let caller = Principal { scopes, ..Principal::local() };
             for storage in Storage::ALL {
-                let read = |tenant| may_read(&caller, "GetRecord", tenant, storage);
+                let read = |tenant| may_read(&caller, tenant, storage);
                 assert_eq!(read(&other), Ok(false));
                 let own = read(&Tenant::local()).map_err(|e| e.code);
                 let expected = if scopes.is_empty() { Err(Code::Scope) } else { Ok(true) };

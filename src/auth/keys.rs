@@ -68,18 +68,21 @@ impl Keyring {
     }
 
     /// Makes a new key where the newest is too old, drops those that no live token needs, and tells
-    /// the newest how long its tokens live. Durable before it counts. Blocks.
+    /// the newest how long its tokens live. Durable before it counts; gives the id of a new key. Blocks.
     ///
     /// # Errors
     /// When the file cannot be written; the keys stay as they were.
-    pub(super) fn renew(&self, now_s: i64) -> Result<(), keyfile::Error> {
+    pub(super) fn renew(&self, now_s: i64) -> Result<Option<String>, keyfile::Error> {
         let _one = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.all();
         let mut keys: Vec<Key> = needed(&before, now_s).cloned().collect();
         let old = keys.last().is_none_or(|newest| self.is_old(newest, now_s));
+        let mut made = None;
         if old && keys.len() < SIGNING_KEYS_MAX {
             let path = self.dir.join(keyfile::KEY_FILE);
-            keys.push(self.generate(now_s).map_err(|e| keyfile::Error::Io(path, e))?);
+            let key = self.generate(now_s).map_err(|e| keyfile::Error::Io(path, e))?;
+            made = Some(key.kid.clone());
+            keys.push(key);
         }
         if let Some(newest) = keys.last_mut() {
             newest.lifetime_s = newest.lifetime_s.max(self.lifetime_s);
@@ -88,7 +91,7 @@ impl Keyring {
             keyfile::write(&self.dir, &keys)?;
             *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
         }
-        Ok(())
+        Ok(made)
     }
 
     /// Calls with the newest key. No key is replaced meanwhile.

@@ -26,6 +26,8 @@ use std::{
     time::Instant,
 };
 
+use sha2::{Digest, Sha256};
+
 use self::{
     clients::Client,
     keys::Keyring,
@@ -33,6 +35,7 @@ use self::{
     token::{Claims, invalid},
 };
 use crate::{
+    audit::{self, Entry, Kind, Origin},
     clock,
     config::{self, AuthMode},
     domain::{Scope, ScopeSet},
@@ -43,6 +46,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     mode: Mode,
+    audit: audit::Log,
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +62,7 @@ struct Tokens {
     clients: RwLock<Arc<Clients>>,
     keys: Keyring,
     rates: Rates,
+    audit: audit::Log,
     lifetime_s: i64,
     refresh_max_s: i64,
 }
@@ -99,12 +104,16 @@ impl Authenticator {
     ///
     /// # Errors
     /// When a client is not usable, or the key file is damaged.
-    pub fn open(config: &config::Auth, data_dir: &Path) -> Result<Self, OpenError> {
+    pub fn open(
+        config: &config::Auth,
+        data_dir: &Path,
+        audit: audit::Log,
+    ) -> Result<Self, OpenError> {
         let seconds = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let (lifetime, max_age) = (config.token_lifetime, config.key_max_age);
         let lifetime_s = seconds(lifetime);
         if config.mode == AuthMode::None {
-            return Ok(Self { mode: Mode::Off { lifetime_s } });
+            return Ok(Self { mode: Mode::Off { lifetime_s }, audit });
         }
         let clients = RwLock::new(Arc::new(Clients::new(&config.client)?));
         let keys = Keyring::open(data_dir, lifetime, max_age, now_s())?;
@@ -112,10 +121,11 @@ impl Authenticator {
             clients,
             keys,
             rates: Rates::default(),
+            audit: audit.clone(),
             lifetime_s,
             refresh_max_s: seconds(config.refresh_max),
         };
-        Ok(Self { mode: Mode::On(Arc::new(tokens)) })
+        Ok(Self { mode: Mode::On(Arc::new(tokens)), audit })
     }
 
     /// Takes these clients from now on. Tokens of clients that are gone are no good any more.
@@ -132,7 +142,27 @@ impl Authenticator {
         let clients = Arc::new(Clients::new(&config.client)?);
         *tokens.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&clients);
         tokens.rates.retain(|id| clients.get(id).is_some());
+        self.audit.offer(clients_entry(Kind::Clients, config));
         Ok(())
+    }
+
+    /// [`Authenticator::authenticate`] for a call from there; who is not let in is recorded.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`].
+    pub fn admit(
+        &self,
+        authorization: Option<&str>,
+        certificate: Option<&Certificate>,
+        origin: Origin,
+    ) -> Result<Principal, Error> {
+        match self.authenticate(authorization, certificate) {
+            Ok(caller) => Ok(Principal { origin, ..caller }),
+            Err(error) => {
+                self.audit.refuse(Entry::new(Kind::Refused).from(origin).refused(error.code));
+                Err(error)
+            }
+        }
     }
 
     /// The caller who sends that `Authorization` value (a token, with or without `Bearer `) on a connection
@@ -228,6 +258,7 @@ impl Tokens {
             validate_only: client.validate_only,
             scopes: client.scopes,
             quota: client.quota,
+            origin: Origin::default(),
         })
     }
 
@@ -283,13 +314,29 @@ impl Tokens {
         if self.keys.is_due(iat) {
             let tokens = Arc::clone(self);
             let renewed = tokio::task::spawn_blocking(move || tokens.keys.renew(iat)).await;
-            if let Err(error) = renewed.map_err(Error::internal)? {
-                tracing::error!(%error, "the signing key could not be replaced and signs on");
+            match renewed.map_err(Error::internal)? {
+                Ok(None) => {}
+                Ok(Some(kid)) => {
+                    let entry = Entry::new(Kind::Key).saying(format!("key {kid}"));
+                    self.audit.record(entry).await.map_err(Error::internal)?;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the signing key could not be replaced and signs on");
+                }
             }
         }
         let (exp, first) = (iat.saturating_add(self.lifetime_s), first_s.unwrap_or(iat));
         token::sign(&self.keys, &Claims { iat, exp, first, ..claims })
     }
+}
+
+/// An entry that names the clients by their number and the digest of their list.
+#[must_use]
+pub fn clients_entry(kind: Kind, config: &config::Auth) -> Entry {
+    // What was read from text can be written as text.
+    let list = serde_json::to_vec(&config.client).unwrap_or_default();
+    let (count, digest) = (config.client.len() as u64, Sha256::digest(list));
+    Entry { count: Some(count), sha256: Some(audit::hex(digest)), ..Entry::new(kind) }
 }
 
 /// The token of an `Authorization` value.
@@ -327,6 +374,7 @@ fn principal(clients: &Clients, claims: &Claims) -> Option<Principal> {
         validate_only: client.validate_only || target.validate_only,
         scopes: scopes.and(client.scopes).and(target.scopes),
         quota: client.quota,
+        origin: Origin::default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! A caller that was let in.
 
 use crate::{
+    audit::{Entry, Kind, Origin},
     config::Quota,
     domain::{Operation, Scope, ScopeSet, Storage, StorageSet, Tenant},
     error::{Code, Error},
@@ -21,6 +22,8 @@ pub struct Principal {
     pub scopes: ScopeSet,
     /// How much the client may do.
     pub quota: Quota,
+    /// Where it calls from.
+    pub origin: Origin,
 }
 
 impl Principal {
@@ -34,6 +37,17 @@ impl Principal {
             validate_only: false,
             scopes: ScopeSet::ALL,
             quota: Quota::default(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// An entry for the audit log of what it does.
+    #[must_use]
+    pub fn entry(&self, kind: Kind) -> Entry {
+        Entry {
+            client: Some(self.client.clone()),
+            tenant: Some(self.tenant.to_string()),
+            ..Entry::new(kind).from(self.origin.clone())
         }
     }
 

@@ -25,7 +25,7 @@ fn bench(change: impl FnOnce(&mut config::Auth)) -> Bench {
     config.client = vec![a, b];
     change(&mut config);
     let dir = tempfile::tempdir().unwrap();
-    let authenticator = Authenticator::open(&config, dir.path()).unwrap();
+    let authenticator = Authenticator::open(&config, dir.path(), audit::Log::default()).unwrap();
     Bench { _dir: dir, config, authenticator }
 }
 
@@ -55,7 +55,8 @@ impl Bench {
 #[tokio::test]
 async fn without_authentication_every_caller_is_the_local_tenant_with_both_storages() {
     let dir = tempfile::tempdir().unwrap();
-    let authenticator = Authenticator::open(&config::Auth::default(), dir.path()).unwrap();
+    let authenticator =
+        Authenticator::open(&config::Auth::default(), dir.path(), audit::Log::default()).unwrap();
     for authorization in [None, Some(""), Some("Bearer whatever")] {
         let caller = authenticator.authenticate(authorization, None).unwrap();
         assert_eq!(caller.tenant, Tenant::local());

@@ -12,6 +12,7 @@ use super::{
     keys::{AHEAD_S, Keyring},
 };
 use crate::{
+    domain::Tenant,
     error::{Code, Error},
     limits::TOKEN_BYTES_MAX,
 };
@@ -21,6 +22,8 @@ const ISSUER: &str = "cvrsd";
 /// A token and when it expires.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
+    /// Whose it is; `local` while authentication is off.
+    pub client: String,
     /// The token: letters, digits, `-`, `_` and `.`.
     pub token: String,
     /// From when on it is no good, in seconds since the Unix epoch.
@@ -83,7 +86,7 @@ pub(super) fn sign(keys: &Keyring, claims: &Claims) -> Result<Issued, Error> {
         encode(&header, claims, &EncodingKey::from_secret(&key.secret)).ok()
     });
     let token = signed.ok_or_else(|| Error::internal("a token could not be signed"))?;
-    Ok(Issued { token, expiration_s: claims.exp })
+    Ok(Issued { client: claims.sub.clone(), token, expiration_s: claims.exp })
 }
 
 /// A token that nobody looks at, made up of random bytes: for clients that cannot do without.
@@ -93,7 +96,8 @@ pub(super) fn sign(keys: &Keyring, claims: &Claims) -> Result<Issued, Error> {
 pub(super) fn throw_away(lifetime_s: i64, now_s: i64) -> Result<Issued, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    Ok(Issued { token: hex(&bytes), expiration_s: now_s.saturating_add(lifetime_s) })
+    let (client, token) = (Tenant::LOCAL.to_owned(), hex(&bytes));
+    Ok(Issued { client, token, expiration_s: now_s.saturating_add(lifetime_s) })
 }
 
 /// The claims of a token that one of our keys signed and that has not expired. One from further ahead than

@@ -1,6 +1,7 @@
 //! The command line. Every command that asks a daemon is a client of its gRPC services.
 
 pub mod admin;
+pub mod audit;
 pub mod backup;
 pub mod cancel;
 pub mod check_config;
@@ -82,6 +83,8 @@ pub enum Command {
     /// Write man pages and shell completions to a directory
     #[command(hide = true)]
     PackageFiles(package_files::Args),
+    /// Check the audit log, or print it
+    Audit(audit::Args),
 }
 
 /// Why a command ends without having done its work.

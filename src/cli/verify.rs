@@ -67,6 +67,7 @@ fn text(findings: &Findings) -> String {
     ];
     rows.extend(Storage::ALL.map(|storage| (storage.as_str(), *live.get(storage))));
     rows.push(("tables", findings.records.tables));
+    rows.push(("audit entries", findings.audited));
     let rows = rows.into_iter().map(|(what, count)| vec![what.to_owned(), render::count(count)]);
     let mut text = format!("{}\n", render::table(&["checked", ""], rows));
     for (part, what) in &findings.listed {
@@ -92,6 +93,7 @@ fn json(findings: &Findings) -> serde_json::Value {
         "rows": findings.records.rows,
         "live": live,
         "tables": findings.records.tables,
+        "audit_entries": findings.audited,
         "damages": findings.damages,
         "listed": findings.listed.iter().map(damage).collect::<Vec<_>>(),
     })

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention, Tls};
+use super::{Audit, Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention, Tls};
 use crate::auth::Clients;
 
 const MIB: u64 = 1 << 20;
@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     retention(&config.retention)?;
     auth(&config.auth)?;
     tls(config)?;
+    audit(&config.audit)?;
     log(&config.log)
 }
 
@@ -152,6 +153,12 @@ fn tls(config: &Config) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+fn audit(audit: &Audit) -> Result<(), Error> {
+    time("audit.keep", audit.keep, DAY..=36_600 * DAY)?;
+    number("audit.segment_bytes", audit.segment_bytes, 4_096..=1 << 40)?;
+    time("audit.anchor_interval", audit.anchor_interval, Duration::from_secs(1)..=DAY)
 }
 
 fn log(log: &Log) -> Result<(), Error> {

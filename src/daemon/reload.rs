@@ -188,14 +188,15 @@ fn tell(cause: Cause, steps: &[Step]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AuthMode;
+    use crate::{audit, config::AuthMode};
 
     #[test]
     fn what_cannot_be_taken_over_keeps_nothing_else_from_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.auth.mode = AuthMode::Token;
-        let authenticator = Authenticator::open(&config.auth, dir.path()).unwrap();
+        let authenticator =
+            Authenticator::open(&config.auth, dir.path(), audit::Log::default()).unwrap();
         let origins = Origins::new();
         let effective = Arc::new(Effective::new(config.clone(), origins.clone()));
         let level = Level::of_nothing();

@@ -25,6 +25,7 @@ mod retention;
 mod runtime;
 mod scheduler;
 mod service;
+mod submit;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -39,4 +40,5 @@ pub use records::Records;
 pub use reports::ReportReader;
 pub use runtime::{Engine, Error, Parts};
 pub use scheduler::{LaneView, Place};
-pub use service::{Cancel, JobPage, ListQuery, Phase, Service, Submission, Submit, SubmitRequest};
+pub use service::{Cancel, JobPage, ListQuery, Phase, Service, Submission, SubmitRequest};
+pub use submit::Submit;

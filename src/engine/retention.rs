@@ -21,6 +21,7 @@ use metrics::counter;
 use super::runtime::Error;
 use crate::{
     activity::Workspace,
+    audit::{self, Entry, Kind},
     clock,
     config::{self, Clock},
     domain::{Job, JobId, PurgedJob},
@@ -68,6 +69,7 @@ pub(super) struct Purger {
     pub(super) spool: Spool,
     pub(super) workspace: Workspace,
     pub(super) horizon: Arc<Horizon>,
+    pub(super) audit: audit::Log,
     /// One at a time; a backup takes it too.
     pub(super) turn: Mutex<()>,
 }
@@ -91,12 +93,17 @@ impl Purger {
     fn payloads(&self, before_us: i64, rest: Rest<'_>) -> Result<(), Error> {
         let ids = self.spool.jobs()?;
         self.files(ids, before_us, rest, |due| {
+            let mut made = Vec::new();
             for id in due {
                 // One without a job belongs to a submit that is on its way.
                 if self.journal.job_blocking(*id)?.is_some() {
-                    self.spool.remove(*id)?;
-                    counter!("cvrsd_purged_total", "what" => "payloads").increment(1);
+                    made.push(*id);
                 }
+            }
+            self.record("payloads", made.len())?;
+            for id in made {
+                self.spool.remove(id)?;
+                counter!("cvrsd_purged_total", "what" => "payloads").increment(1);
             }
             Ok(())
         })
@@ -106,6 +113,7 @@ impl Purger {
     fn reports(&self, before_us: i64, rest: Rest<'_>) -> Result<(), Error> {
         let ids = self.workspace.reports()?;
         self.files(ids, before_us, rest, |due| {
+            self.record("reports", due.len())?;
             if self.horizon.reports_us.load(Ordering::Acquire) < before_us {
                 let purge = Purge { reports_before_us: before_us, ..Purge::default() };
                 self.horizon.note(&self.journal.purge_blocking(purge)?);
@@ -175,6 +183,7 @@ impl Purger {
     }
 
     fn step(&self, jobs: Vec<JobId>, jobs_before_us: i64) -> Result<(), Error> {
+        self.record("jobs", jobs.len())?;
         let purge = Purge { jobs, jobs_before_us, ..Purge::default() };
         let purged = self.journal.purge_blocking(purge)?;
         self.horizon.note(&purged);
@@ -183,6 +192,15 @@ impl Purger {
         let count = purged.newest.len() as u64;
         counter!("cvrsd_purged_total", "what" => "jobs").increment(count);
         tracing::debug!(jobs = count, "purged");
+        Ok(())
+    }
+
+    /// Durable before anything is removed.
+    fn record(&self, what: &'static str, count: usize) -> Result<(), Error> {
+        if count > 0 {
+            let entry = Entry { count: Some(count as u64), ..Entry::new(Kind::Retention) };
+            self.audit.record_blocking(entry.saying(what))?;
+        }
         Ok(())
     }
 }

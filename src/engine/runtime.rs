@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     activity::Workspace,
-    clock,
+    audit, clock,
     config::Config,
     failpoint::{Point, hit},
     intake::Spool,
@@ -48,6 +48,9 @@ pub enum Error {
     /// The file of pauses.
     #[error(transparent)]
     Pauses(#[from] pauses::Error),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
 }
 
 /// The stores that the engine stands on.
@@ -58,6 +61,8 @@ pub struct Parts {
     pub store: Arc<dyn RecordStore>,
     /// Where bodies go.
     pub spool: Spool,
+    /// Where acts are recorded.
+    pub audit: audit::Log,
 }
 
 /// Running workers over recovered lanes.
@@ -91,7 +96,7 @@ impl Engine {
     /// # Errors
     /// When a store is damaged or cannot be read.
     pub fn start(parts: Parts, config: &Config, poison: &Poison) -> Result<Self, Error> {
-        let Parts { journal: stored, store, spool } = parts;
+        let Parts { journal: stored, store, spool, audit } = parts;
         let began = Instant::now();
         let jobs = stored.verify()?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -144,6 +149,7 @@ impl Engine {
             spool: spool.clone(),
             workspace: workspace.clone(),
             horizon: Arc::clone(&horizon),
+            audit,
             turn: Mutex::default(),
         });
         let retention = Retention::start(Arc::clone(&purger), poison.clone())?;

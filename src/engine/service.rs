@@ -7,30 +7,28 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use super::{
     command::{Cancel as CancelJob, decision},
-    quota::Claim,
     records::Records,
     reports::ReportReader,
     runtime::Engine,
+    submit::{Audited, Submit},
     worker::cleanup,
 };
 use crate::{
+    audit::{self, Entry, Kind},
     auth::Principal,
     clock,
     config::{self, Config},
     cvrs::{Profile, Rules},
-    domain::{Job, JobId, MediaType, Operation, Payload, Status, Storage, Submitted},
+    domain::{Job, JobId, MediaType, Operation, Payload, Status, Submitted},
     error::{Code, Error},
-    intake::{Encoding, Expected, Meter, Spool, Upload},
+    intake::{Encoding, Expected, Meter},
     journal,
     limits::{PAGE_JOBS_DEFAULT, PAGE_JOBS_MAX, PAGE_SCAN_MAX, REQUEST_ID_CHARS_MAX},
-    poison::Poison,
     watch::Watcher,
 };
 
@@ -54,6 +52,7 @@ pub struct Service {
 struct Shared {
     engine: OnceLock<Engine>,
     phase: watch::Sender<Phase>,
+    audit: audit::Log,
     validation: config::Validation,
     /// Ends the uploads that a drain can wait for no longer.
     cut: CancellationToken,
@@ -125,12 +124,13 @@ pub struct Cancel {
 }
 
 impl Service {
-    /// A service that answers `CVRS-STARTING` until its engine is there.
+    /// A service that answers `CVRS-STARTING` until its engine is there. What its callers do is recorded there.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, audit: audit::Log) -> Self {
         let shared = Shared {
             engine: OnceLock::new(),
             phase: watch::Sender::new(Phase::Starting),
+            audit,
             validation: config.validation.clone(),
             cut: CancellationToken::new(),
         };
@@ -173,6 +173,12 @@ impl Service {
         self.shared.engine.get()
     }
 
+    /// Where acts are recorded.
+    #[must_use]
+    pub fn audit(&self) -> &audit::Log {
+        &self.shared.audit
+    }
+
     /// Whether the daemon takes calls.
     #[must_use]
     pub fn phase(&self) -> Phase {
@@ -192,6 +198,17 @@ impl Service {
     /// key, an announced length over the bound, over a quota of the client, or when too many
     /// uploads run.
     pub async fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
+        let entry = caller.entry(Kind::Submit).doing(request.operation);
+        let begun = self.take(caller, request, entry.clone()).await;
+        begun.inspect_err(|error| self.shared.audit.refuse(entry.refused(error.code)))
+    }
+
+    async fn take(
+        &self,
+        caller: &Principal,
+        request: SubmitRequest,
+        entry: Entry,
+    ) -> Result<Submit, Error> {
         caller.may(request.operation)?;
         let engine = self.ready()?;
         if self.phase() == Phase::Draining {
@@ -231,7 +248,19 @@ impl Service {
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let cut = self.shared.cut.clone();
-        Ok(Submit { upload, spec, expected, repeats, _claim: claim, journal, spool, poison, cut })
+        let audited = Audited { audit: self.shared.audit.clone(), entry };
+        Ok(Submit {
+            upload,
+            spec,
+            expected,
+            repeats,
+            _claim: claim,
+            journal,
+            spool,
+            poison,
+            cut,
+            audited,
+        })
     }
 
     /// The job as it stands. Another tenant's is refused in the words for one that never was.
@@ -239,6 +268,17 @@ impl Service {
     /// # Errors
     /// `CVRS-SCOPE`, `CVRS-JOB-NOT-FOUND`, or when the journal cannot be read.
     pub async fn get(&self, caller: &Principal, id: JobId) -> Result<Arc<Job>, Error> {
+        let entry = caller.entry(Kind::JobRead).of(id);
+        let job = self.own(caller, id).await;
+        let job =
+            job.inspect_err(|error| self.shared.audit.refuse(entry.clone().refused(error.code)))?;
+        if self.shared.audit.is_first_read(&entry, job.is_terminal()) {
+            self.shared.audit.note(entry).await.map_err(stopping)?;
+        }
+        Ok(job)
+    }
+
+    async fn own(&self, caller: &Principal, id: JobId) -> Result<Arc<Job>, Error> {
         caller.may_read()?;
         let job = self.ready()?.journal.job(id).await.map_err(internal)?;
         let own = job.filter(|job| job.spec.tenant == caller.tenant);
@@ -294,11 +334,21 @@ impl Service {
     /// `CVRS-JOB-NOT-FOUND`, `CVRS-SCOPE` without the scope of its operation, or when the journal
     /// fails.
     pub async fn cancel(&self, caller: &Principal, id: JobId) -> Result<Cancel, Error> {
-        let before = self.get(caller, id).await?;
+        let entry = caller.entry(Kind::Cancel).of(id);
+        let cancelled = self.stop(caller, id, entry.clone()).await;
+        cancelled.inspect_err(|error| self.shared.audit.refuse(entry.refused(error.code)))
+    }
+
+    async fn stop(&self, caller: &Principal, id: JobId, entry: Entry) -> Result<Cancel, Error> {
+        let before = self.own(caller, id).await?;
         caller.may(before.spec.operation)?;
+        let entry = entry.doing(before.spec.operation);
         if before.is_terminal() {
+            let entry = entry.saying("it has ended already");
+            self.shared.audit.note(entry).await.map_err(stopping)?;
             return Ok(Cancel { job: before, took_effect: false });
         }
+        self.shared.audit.record(entry).await.map_err(stopping)?;
         let engine = self.ready()?;
         let committed = engine.journal.record(id, decision(CancelJob)).await.map_err(internal)?;
         let job = committed.job;
@@ -326,9 +376,40 @@ impl Service {
         id: JobId,
         after_seq: u64,
     ) -> Result<Watcher, Error> {
-        self.get(caller, id).await?;
-        let engine = self.ready()?;
-        Watcher::start(&engine.hub, &engine.journal, id, after_seq).await
+        let entry = caller.entry(Kind::Watch).of(id);
+        let watcher = async {
+            self.own(caller, id).await?;
+            let engine = self.ready()?;
+            Watcher::start(&engine.hub, &engine.journal, id, after_seq).await
+        };
+        let watcher = watcher.await;
+        let watcher = watcher
+            .inspect_err(|error| self.shared.audit.refuse(entry.clone().refused(error.code)))?;
+        self.shared.audit.note(entry).await.map_err(stopping)?;
+        Ok(watcher)
+    }
+
+    /// A job and its report, for a caller who takes all of it.
+    ///
+    /// # Errors
+    /// `CVRS-SCOPE`, `CVRS-JOB-NOT-FOUND`, or when the report cannot be opened.
+    pub async fn download(
+        &self,
+        caller: &Principal,
+        id: JobId,
+    ) -> Result<(Arc<Job>, ReportReader), Error> {
+        let entry = caller.entry(Kind::Report).of(id);
+        let opened = async {
+            let job = self.own(caller, id).await?;
+            let reader = self.report(&job).await?;
+            Ok((job, reader))
+        };
+        let opened: Result<(Arc<Job>, ReportReader), Error> = opened.await;
+        let (job, reader) = opened
+            .inspect_err(|error| self.shared.audit.refuse(entry.clone().refused(error.code)))?;
+        let entry = Entry { bytes: Some(reader.tsv_length()), ..entry };
+        self.shared.audit.record(entry).await.map_err(stopping)?;
+        Ok((job, reader))
     }
 
     /// Reads what is durable of a job's report.
@@ -344,22 +425,29 @@ impl Service {
     /// # Errors
     /// While starting.
     pub fn records(&self) -> Result<Records, Error> {
-        Ok(Records::new(Arc::clone(&self.ready()?.store)))
+        Ok(Records::new(Arc::clone(&self.ready()?.store), self.shared.audit.clone()))
     }
 
     /// Begins a backup of everything, of all tenants, and gives it piece by piece.
     ///
     /// # Errors
     /// `CVRS-SCOPE` without the scope `ADMIN`; while starting or draining.
-    pub fn backup(
+    pub async fn backup(
         &self,
         caller: &Principal,
     ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Error> {
-        caller.may_admin()?;
-        if self.phase() == Phase::Draining {
-            return Err(draining());
-        }
-        Ok(self.ready()?.backup())
+        let entry = caller.entry(Kind::Admin).saying("backup");
+        let begun = async {
+            caller.may_admin()?;
+            if self.phase() == Phase::Draining {
+                return Err(draining());
+            }
+            let engine = self.ready()?;
+            self.shared.audit.record(entry.clone()).await.map_err(stopping)?;
+            Ok(engine.backup())
+        };
+        let begun = begun.await;
+        begun.inspect_err(|error: &Error| self.shared.audit.refuse(entry.refused(error.code)))
     }
 
     pub(super) fn ready(&self) -> Result<&Engine, Error> {
@@ -379,89 +467,6 @@ impl Service {
     }
 }
 
-/// An upload on its way to become a job. Dropped, it leaves nothing behind.
-pub struct Submit {
-    upload: Upload,
-    spec: Submitted,
-    expected: Expected,
-    /// The job whose room this one shares.
-    repeats: Option<Arc<Job>>,
-    /// Given back at the end.
-    _claim: Claim,
-    journal: journal::Handle,
-    spool: Spool,
-    poison: Poison,
-    cut: CancellationToken,
-}
-
-impl Submit {
-    /// Takes the whole body. A sender that is silent or too slow is cut, see [`Upload::pump`].
-    ///
-    /// # Errors
-    /// As soon as the body is known to be refused, when it takes more bytes than the client's quota
-    /// has left, and when a drain can wait no longer for it.
-    pub async fn pump<S>(&mut self, body: S) -> Result<(), Error>
-    where
-        S: Stream<Item = Result<Bytes, Error>>,
-    {
-        tokio::select! {
-            pumped = self.upload.pump(body) => pumped,
-            () = self.cut.cancelled() => Err(draining()),
-        }
-    }
-
-    /// Ends the body and makes the job; both are durable when this returns. Where the caller goes
-    /// away meanwhile, the job is made or not as a whole, and its idempotency key tells which.
-    ///
-    /// # Errors
-    /// When the body is refused, `CVRS-REQUEST-CONFLICT`, or when a store fails.
-    pub async fn finish(self) -> Result<Submission, Error> {
-        // On a task of its own: a dropped caller must not stop it between payload and journal.
-        tokio::spawn(self.commit().in_current_span()).await.map_err(Error::internal)?
-    }
-
-    async fn commit(mut self) -> Result<Submission, Error> {
-        let received = self.upload.finish(self.expected).await?;
-        let id = self.spec.id;
-        self.spec.payload = received.payload.clone();
-        let asked = described(&self.spec);
-        if let Some(job) = self.repeats
-            && job.spec.payload.length < received.payload.length
-        {
-            return Err(conflict(&job, &asked));
-        }
-        let inline = received.keep(id).await.inspect_err(|_| {
-            // A directory that could not be synced is not asked again.
-            self.poison.trip(format!("the payload of job {id} could not be kept"));
-        })?;
-        let has_file = inline.is_none();
-        // Where the journal failed, the job may be durable all the same, so its payload stays; the next
-        // start sweeps it away if there is no such job.
-        let submitted = self.journal.submit(self.spec, inline).await.map_err(internal)?;
-        if has_file && !matches!(submitted, journal::Submission::New(_)) {
-            remove_payload(self.spool, id).await;
-        }
-        match submitted {
-            journal::Submission::New(job) => {
-                tracing::info!(
-                    job = %job.spec.id,
-                    tenant = %job.spec.tenant,
-                    client = job.spec.client,
-                    operation = %job.spec.operation,
-                    bytes = job.spec.payload.length,
-                    "job accepted"
-                );
-                let operation = job.spec.operation.as_str();
-                metrics::counter!("cvrsd_jobs_submitted_total", "operation" => operation)
-                    .increment(1);
-                Ok(Submission { job, replayed: false })
-            }
-            journal::Submission::Existing(job) => Ok(Submission { job, replayed: true }),
-            journal::Submission::Conflict(job) => Err(conflict(&job, &asked)),
-        }
-    }
-}
-
 /// The job that the idempotency key has made, where the client has a quota: a repeat makes no job, so it
 /// gets its answer also where no further job would be taken.
 async fn repeated(
@@ -478,37 +483,8 @@ async fn repeated(
     }
 }
 
-fn draining() -> Error {
+pub(super) fn draining() -> Error {
     Error::new(Code::Draining, "the daemon is draining")
-}
-
-/// Removes the payload of a job that was not made. What cannot be removed is swept away at the next
-/// start.
-async fn remove_payload(spool: Spool, id: JobId) {
-    let removed = tokio::task::spawn_blocking(move || spool.remove(id)).await;
-    if let Err(error) = removed.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
-        tracing::warn!(%error, "a payload without a job is left for the next start");
-    }
-}
-
-/// `asked` is what this request is.
-fn conflict(job: &Job, asked: &str) -> Error {
-    let (id, made) = (job.spec.id, described(&job.spec));
-    let text =
-        format!("the idempotency key was used for job {id}, {made}; this request is {asked}");
-    Error::new(Code::RequestConflict, text)
-}
-
-/// What a repeat must have in common with the first request.
-fn described(spec: &Submitted) -> String {
-    let Submitted { operation, validate_only, storages, payload, .. } = spec;
-    let storages: Vec<_> = storages.iter().map(Storage::as_str).collect();
-    let (storages, sha256) = (storages.join(" and "), hex(&payload.sha256));
-    format!("{operation} in {storages}, validate only {validate_only}, sha256 {sha256}")
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn check_request_id(id: &str) -> Result<(), Error> {
@@ -558,6 +534,11 @@ fn rules(config: &config::Validation, received_us: i64) -> Rules {
         submission_date: clock::utc_day(received_us),
         future_tolerance_days: config.future_tolerance_days,
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err takes")]
+pub(super) fn stopping(error: audit::Error) -> Error {
+    Error::new(Code::Internal, error.to_string())
 }
 
 pub(super) fn internal(error: journal::Error) -> Error {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::runtime;
 use crate::{
+    audit,
     auth::{Authenticator, Issued, Request},
     config::{Auth, AuthMode, Client, Quota},
     domain::{Scope, ScopeSet},
@@ -57,7 +58,7 @@ fn gate() -> &'static Gate {
             quota: Quota::default(),
         };
         let auth = Auth { mode: AuthMode::Token, client: vec![client], ..Auth::default() };
-        let authenticator = Authenticator::open(&auth, dir.path()).unwrap();
+        let authenticator = Authenticator::open(&auth, dir.path(), audit::Log::default()).unwrap();
         let issued = runtime().block_on(authenticator.issue(&good())).unwrap();
         let keys: Value =
             serde_json::from_slice(&fs::read(dir.path().join("keys.json")).unwrap()).unwrap();

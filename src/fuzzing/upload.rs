@@ -140,8 +140,10 @@ impl Place {
             journal: Arc::new(journal::Memory::default()),
             store: Arc::new(records::memory::Store::default()),
             spool: spool.clone(),
+            audit: crate::audit::Log::default(),
         };
-        let (service, poison) = (Service::new(&config), Poison::default());
+        let (service, poison) =
+            (Service::new(&config, crate::audit::Log::default()), Poison::default());
         service.install(Engine::start(parts, &config, &poison).unwrap());
         Self { service, spool, poison, dir, inputs: 0 }
     }

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{message, report, status::status, upload, watch};
 use crate::{
+    audit::Face,
     auth::{Authenticator, Principal},
     domain::{Job, Operation},
     engine::{ListQuery, Service},
@@ -23,11 +24,13 @@ pub(super) fn let_in(
     authenticator: &Authenticator,
     request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let mut values = request.metadata().get_all("authorization").iter();
+    let metadata = request.metadata();
+    let mut values = metadata.get_all("authorization").iter();
     let (first, second) = (values.next(), values.next());
     let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    let certificate = listener::certificate(request.extensions());
-    authenticator.authenticate(sent, certificate).map_err(status)
+    let extensions = request.extensions();
+    let origin = listener::origin(Face::Grpc, metadata.as_ref(), extensions);
+    authenticator.admit(sent, listener::certificate(extensions), origin).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, before its body was read.
@@ -147,8 +150,7 @@ impl JobService for Jobs {
     ) -> Answer<Self::ListJobErrorsStream> {
         let caller = caller(&request)?;
         let id = message::job_id(&request.into_inner().job_id).map_err(status)?;
-        let job = self.service.get(&caller, id).await.map_err(status)?;
-        let reader = self.service.report(&job).await.map_err(status)?;
+        let (_, reader) = self.service.download(&caller, id).await.map_err(status)?;
         Ok(Response::new(Box::pin(report::pages(reader))))
     }
 }

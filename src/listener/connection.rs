@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
@@ -9,7 +10,7 @@ use std::{
 
 use axum::{
     extract::connect_info::{self, ConnectInfo},
-    http::Extensions,
+    http::{Extensions, HeaderMap, HeaderValue},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -20,10 +21,17 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::Place;
-use crate::{auth::Certificate, limits::REQUEST_HEAD_TIMEOUT, tls::Handshake};
+use crate::{
+    audit::{Face, Origin},
+    auth::Certificate,
+    limits::REQUEST_HEAD_TIMEOUT,
+    tls::Handshake,
+};
 
 /// Bytes with which every HTTP/2 connection begins.
 const PREFACE_BYTES: usize = 24;
+/// Headers in which a proxy tells whom it forwards for; the first one that is there counts.
+const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
 
 /// One connection, counted until it is dropped.
 #[derive(Debug)]
@@ -35,16 +43,38 @@ pub struct Connection {
     _place: Place,
 }
 
-/// Whose connection it is: the certificate that its handshake verified, once it has ended.
-#[derive(Clone, Debug, Default)]
-pub struct Peer(Arc<OnceLock<Certificate>>);
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    /// What its handshake verified, once it has ended.
+    certificate: Arc<OnceLock<Certificate>>,
+}
+
+impl Peer {
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self { address, certificate: Arc::default() }
+    }
+
+    /// Of the connection that a request with these extensions came on.
+    fn of(extensions: &Extensions) -> Option<&Self> {
+        let peer = extensions.get::<Self>();
+        peer.or_else(|| extensions.get::<ConnectInfo<Self>>().map(|ConnectInfo(peer)| peer))
+    }
+}
 
 /// The verified certificate of the connection that a request with these extensions came on.
 #[must_use]
 pub fn certificate(extensions: &Extensions) -> Option<&Certificate> {
-    let peer = extensions.get::<Peer>();
-    let peer = peer.or_else(|| extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(p)| p));
-    peer?.0.get()
+    Peer::of(extensions)?.certificate.get()
+}
+
+/// Where a request with these headers and extensions comes from.
+#[must_use]
+pub fn origin(face: Face, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+    let claimed = FORWARDED.into_iter().find_map(|name| headers.get(name));
+    let address = Peer::of(extensions).map(|peer| peer.address);
+    Origin::new(face, address, claimed.map(HeaderValue::as_bytes))
 }
 
 /// Plain or inside of TLS. The handshake is made by whoever reads or writes first, so no other connection
@@ -58,16 +88,16 @@ enum Stream {
 }
 
 impl Connection {
-    pub(super) fn plain(stream: TcpStream, place: Place) -> Self {
-        Self::new(Stream::Plain(stream), place)
+    pub(super) fn plain(stream: TcpStream, address: SocketAddr, place: Place) -> Self {
+        Self::new(Stream::Plain(stream), address, place)
     }
 
-    pub(super) fn tls(handshake: Handshake, place: Place) -> Self {
-        Self::new(Stream::Handshake(Box::new(handshake)), place)
+    pub(super) fn tls(handshake: Handshake, address: SocketAddr, place: Place) -> Self {
+        Self::new(Stream::Handshake(Box::new(handshake)), address, place)
     }
 
-    fn new(stream: Stream, place: Place) -> Self {
-        Self { stream, peer: Peer::default(), silence: None, _place: place }
+    fn new(stream: Stream, address: SocketAddr, place: Place) -> Self {
+        Self { stream, peer: Peer::at(address), silence: None, _place: place }
     }
 
     /// Fails where the first bytes of HTTP/2 do not come in time, after a handshake that counts in.
@@ -94,7 +124,7 @@ impl Connection {
         })?;
         self.stream = Stream::Tls(Box::new(stream));
         if let Some(certificate) = certificate {
-            self.peer.0.get_or_init(|| certificate);
+            self.peer.certificate.get_or_init(|| certificate);
         }
         Poll::Ready(Ok(()))
     }

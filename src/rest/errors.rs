@@ -68,9 +68,8 @@ pub(super) async fn errors(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     request::query::<NoParameters>(&uri)?;
-    let job = face.service.get(&caller, id).await?;
     let format = Format::accepted(&headers);
-    let reader = face.service.report(&job).await?;
+    let (job, reader) = face.service.download(&caller, id).await?;
     if !job.is_terminal() {
         let body = Body::from_stream(pages(reader, format));
         let mut response = answer(StatusCode::OK, format, body);

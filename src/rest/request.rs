@@ -10,6 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{problem::Problem, routes::Face};
 use crate::{
+    audit::{self, Origin},
     auth::Principal,
     domain::{JobId, MediaType},
     error::{Code, Error},
@@ -52,7 +53,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 /// When the caller is not let in.
 pub(super) fn caller(parts: &Parts, face: &Face) -> Result<Principal, Error> {
     let certificate = listener::certificate(&parts.extensions);
-    face.authenticator.authenticate(authorization(&parts.headers), certificate)
+    face.authenticator.admit(authorization(&parts.headers), certificate, origin(parts))
+}
+
+/// Where a request with that head comes from.
+pub(super) fn origin(parts: &Parts) -> Origin {
+    listener::origin(audit::Face::Rest, &parts.headers, &parts.extensions)
 }
 
 /// The `Authorization` value. One that no token can be, or several, read as a wrong one.

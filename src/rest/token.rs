@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, header, request::Parts},
 };
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::{
     submit::discard,
 };
 use crate::{
+    audit::{Entry, Kind},
     auth::{self, Issued},
     domain::{Scope, ScopeSet},
     error::{Code, Error},
@@ -91,8 +92,12 @@ pub(super) async fn generate(
         }
     };
     let bytes = read(encoding, body).await?;
-    let issued = face.authenticator.issue(&asked(parse(&bytes)?)?).await?;
-    Ok(Json(issued.into()))
+    let asked = asked(parse(&bytes)?)?;
+    let issued = face.authenticator.issue(&asked).await;
+    // What a caller without the right secret names may be anything.
+    let known = issued.as_ref().err().is_none_or(|error| error.code != Code::ClientUnknown);
+    let client = known.then_some(asked.client);
+    told(&face, &parts, Kind::TokenIssue, client, issued).await
 }
 
 /// Refresh a token
@@ -114,8 +119,31 @@ pub(super) async fn refresh(
     discard(body.into_data_stream());
     let certificate = listener::certificate(&parts.extensions);
     let sent = request::authorization(&parts.headers);
-    let issued = face.authenticator.refresh(sent, certificate).await?;
-    Ok(Json(issued.into()))
+    let issued = face.authenticator.refresh(sent, certificate).await;
+    told(&face, &parts, Kind::TokenRefresh, None, issued).await
+}
+
+/// Answers once the audit log has it. In mode `none` a token is for nothing, and so is its entry.
+async fn told(
+    face: &Face,
+    parts: &Parts,
+    kind: Kind,
+    client: Option<String>,
+    issued: Result<Issued, Error>,
+) -> Result<Json<TokenResponse>, Problem> {
+    let entry = Entry { client, ..Entry::new(kind).from(request::origin(parts)) };
+    match issued {
+        Ok(issued) if face.authenticator.is_off() => Ok(Json(issued.into())),
+        Ok(issued) => {
+            let entry = Entry { client: Some(issued.client.clone()), ..entry };
+            face.service.audit().record(entry).await.map_err(Error::internal)?;
+            Ok(Json(issued.into()))
+        }
+        Err(error) => {
+            face.service.audit().refuse(entry.refused(error.code));
+            Err(error.into())
+        }
+    }
 }
 
 /// Checks everything that the head shows; gives the body's encoding.
@@ -220,7 +248,11 @@ mod tests {
 
     #[test]
     fn a_token_answers_as_one_line_with_the_token_first() {
-        let issued = Issued { token: "a.b.c".to_owned(), expiration_s: 1_634_291_135 };
+        let issued = Issued {
+            client: "c".to_owned(),
+            token: "a.b.c".to_owned(),
+            expiration_s: 1_634_291_135,
+        };
         assert_eq!(
             serde_json::to_string(&TokenResponse::from(issued)).unwrap(),
             r#"{"token":"a.b.c","expiration":1634291135}"#

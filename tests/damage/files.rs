@@ -40,6 +40,7 @@ const KINDS: &[Kind] = &[
     ("payloads", |name| name.starts_with("payloads/")),
     ("keys", |name| name.starts_with("work/")),
     ("reports", |name| name.starts_with("reports/")),
+    ("audit", |name| name.starts_with("audit/")),
 ];
 
 /// Every file, each in its part; one that belongs to none fails the test.

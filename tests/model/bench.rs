@@ -86,6 +86,11 @@ pub fn caller(client: usize) -> Principal {
     Principal { client: format!("client-{client}"), tenant, storages, ..Principal::local() }
 }
 
+/// Who reads records of that tenant.
+pub fn reader(tenant: &Tenant) -> Principal {
+    Principal { tenant: tenant.clone(), ..caller(0) }
+}
+
 pub fn tenants() -> [Tenant; 2] {
     [0, 1].map(|client| caller(client).tenant)
 }
@@ -125,7 +130,7 @@ impl Bench {
             stores: opened(kept.as_ref(), &config),
             kept,
             life: Arc::default(),
-            service: Service::new(&config),
+            service: Service::new(&config, cvrsd::audit::Log::default()),
             poison: Poison::default(),
             config,
             oracle: Oracle::default(),
@@ -143,12 +148,12 @@ impl Bench {
             Kind::Files => Life::over(self.config.data.dir.clone(), self.next_dir()),
         });
         self.poison = Poison::default();
-        self.service = Service::new(&self.config);
+        self.service = Service::new(&self.config, cvrsd::audit::Log::default());
         let spool = Spool::open(&self.config.data, &self.config.intake).unwrap();
         let Stores { journal, records } = self.stores.clone();
         let journal = Arc::new(MortalJournal(Arc::clone(&self.life), journal));
         let store = Arc::new(MortalStore(Arc::clone(&self.life), records));
-        let parts = Parts { journal, store, spool };
+        let parts = Parts { journal, store, spool, audit: self.service.audit().clone() };
         self.service.install(Engine::start(parts, &self.config, &self.poison).unwrap());
     }
 
@@ -208,7 +213,7 @@ impl Bench {
         for watching in std::mem::take(&mut self.watching) {
             watching.end(&mut self.oracle).await;
         }
-        self.service = Service::new(&self.config);
+        self.service = Service::new(&self.config, cvrsd::audit::Log::default());
         if self.kind == Kind::Files {
             let none = Stores {
                 journal: Arc::new(journal::Memory::default()),

@@ -10,7 +10,7 @@ use cvrsd::{
 use tokio::time::sleep;
 
 use super::{
-    bench::{Bench, PATIENCE, caller, tenants, until},
+    bench::{Bench, PATIENCE, caller, reader, tenants, until},
     tally,
 };
 
@@ -73,7 +73,7 @@ impl Bench {
         self.stores.journal.verify().unwrap();
         let records = self.service.records().unwrap();
         for tenant in tenants() {
-            let counts = records.counts(tenant.clone()).await.unwrap();
+            let counts = records.counts(&reader(&tenant)).await.unwrap();
             for storage in Storage::ALL {
                 let expected = self.oracle.live(&tenant, storage);
                 let count = counts.iter().find(|count| count.1 == storage).map_or(0, |c| c.2);
@@ -93,7 +93,7 @@ impl Bench {
     }
 
     async fn exported(&self, tenant: &Tenant, storage: Storage) -> Vec<String> {
-        let mut pages = self.service.records().unwrap().export(tenant.clone(), storage);
+        let mut pages = self.service.records().unwrap().export(&reader(tenant), storage);
         let mut text = Vec::new();
         while let Some(page) = pages.recv().await {
             match page {

@@ -14,7 +14,7 @@ use futures_util::{future::join_all, stream};
 use tokio::time::sleep;
 
 use super::{
-    bench::{Bench, caller, tenants},
+    bench::{Bench, caller, reader, tenants},
     machine::{Asked, Crash, Request, Step},
     oracle::Upload,
     rows::{Shape, event_id},
@@ -229,7 +229,7 @@ impl Bench {
         let id = event_id(who);
         let records = self.service.records().unwrap();
         for tenant in tenants() {
-            let read = records.get(tenant.clone(), storage, id.clone()).await.unwrap();
+            let read = records.get(&reader(&tenant), storage, id.clone()).await.unwrap();
             let read = read.map(|row| String::from_utf8(row).unwrap());
             if self.oracle.is_settled() {
                 assert_eq!(read, self.oracle.record(&tenant, storage, &id));

@@ -69,7 +69,7 @@ impl Bench {
         config.engine.retry_max = Duration::from_millis(4);
         change(&mut config);
         let (journal, store) = (Arc::default(), Arc::default());
-        let service = Service::new(&config);
+        let service = Service::new(&config, crate::audit::Log::default());
         Self { dir, config, journal, store, service, poison: Poison::default() }
     }
 
@@ -78,9 +78,10 @@ impl Bench {
         self.journal.revive();
         self.store.unhook();
         self.poison = Poison::default();
-        self.service = Service::new(&self.config);
+        self.service = Service::new(&self.config, crate::audit::Log::default());
         let spool = Spool::open(&self.config.data, &self.config.intake).unwrap();
-        let parts = Parts { journal: self.journal.clone(), store: self.store.clone(), spool };
+        let (journal, store) = (self.journal.clone(), self.store.clone());
+        let parts = Parts { journal, store, spool, audit: self.service.audit().clone() };
         self.service.install(Engine::start(parts, &self.config, &self.poison).unwrap());
     }
 

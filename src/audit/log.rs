@@ -1,0 +1,247 @@
+//! The handle on the log, and the thread that writes for all of them.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Error,
+    chain::Tip,
+    entry::{Entry, Kind},
+    refusals::Refusals,
+    writer::Writer,
+};
+use crate::{
+    clock, config,
+    domain::JobId,
+    limits::{AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX},
+    poison::Poison,
+};
+
+/// Records entries. A cheap handle.
+#[derive(Clone, Default)]
+pub struct Log {
+    /// `None` where nothing is recorded.
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    sender: mpsc::Sender<Command>,
+    job_reads: bool,
+    anchor_interval: Duration,
+    state: Mutex<State>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct State {
+    tip: Tip,
+    /// When the tip was logged, and which.
+    anchored: (Instant, u64),
+    refusals: Refusals,
+    /// Reads of jobs that were recorded.
+    reads: HashSet<(JobId, String, Option<IpAddr>, bool)>,
+}
+
+enum Command {
+    Append(Box<Entry>, Option<oneshot::Sender<()>>),
+    Close,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("on", &self.inner.is_some()).finish()
+    }
+}
+
+impl Log {
+    /// Opens the log of that folder and starts its writer. Where a write fails, `poison` stops the process: no
+    /// act goes unrecorded. Blocks.
+    ///
+    /// # Errors
+    /// Where the log does not hold together, or cannot be read or written.
+    pub fn open(dir: &Path, config: &config::Audit, poison: &Poison) -> Result<Self, Error> {
+        let writer = Writer::open(dir, config, clock::now_us())?;
+        let (sender, receiver) = mpsc::channel(AUDIT_QUEUE);
+        let now = Instant::now();
+        let state = State {
+            tip: writer.tip().clone(),
+            anchored: (now, 0),
+            refusals: Refusals::new(now),
+            reads: HashSet::new(),
+        };
+        let inner = Arc::new(Inner {
+            sender,
+            job_reads: config.job_reads,
+            anchor_interval: config.anchor_interval,
+            state: Mutex::new(state),
+            thread: Mutex::default(),
+        });
+        let (shared, poison) = (Arc::downgrade(&inner), poison.clone());
+        let tell = move |tip: &Tip| {
+            if let Some(inner) = shared.upgrade() {
+                inner.state().tip = tip.clone();
+            }
+        };
+        let work = move || write(writer, receiver, &poison, &tell);
+        let thread = thread::Builder::new().name("audit-writer".to_owned()).spawn(work)?;
+        *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        inner.anchor(now);
+        Ok(Self { inner: Some(inner) })
+    }
+
+    /// Records an entry, which is durable when this returns. Once it waits in the queue it is recorded, also
+    /// where the caller goes away.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] after a failure.
+    pub async fn record(&self, entry: Entry) -> Result<(), Error> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let (written, waiting) = oneshot::channel();
+        let command = Command::Append(Box::new(entry), Some(written));
+        inner.sender.send(command).await.map_err(|_| Error::Stopped)?;
+        waiting.await.map_err(|_| Error::Stopped)
+    }
+
+    /// [`Log::record`] for a thread that is none of the runtime's; panics on one that is.
+    ///
+    /// # Errors
+    /// As [`Log::record`].
+    pub fn record_blocking(&self, entry: Entry) -> Result<(), Error> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let (written, waiting) = oneshot::channel();
+        let command = Command::Append(Box::new(entry), Some(written));
+        inner.sender.blocking_send(command).map_err(|_| Error::Stopped)?;
+        waiting.blocking_recv().map_err(|_| Error::Stopped)
+    }
+
+    /// Records an entry without waiting for the disk: of what changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] after a failure.
+    pub async fn note(&self, entry: Entry) -> Result<(), Error> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let command = Command::Append(Box::new(entry), None);
+        inner.sender.send(command).await.map_err(|_| Error::Stopped)
+    }
+
+    /// Records a refusal, or counts it: at a bounded rate, and never waiting.
+    pub fn refuse(&self, entry: Entry) {
+        let Some(inner) = &self.inner else { return };
+        let mut state = inner.state();
+        if !state.refusals.take(Instant::now()) {
+            return;
+        }
+        drop(state);
+        self.offer(entry);
+    }
+
+    /// Records an entry without ever waiting; where the queue is full it counts as suppressed.
+    pub fn offer(&self, entry: Entry) {
+        let Some(inner) = &self.inner else { return };
+        if inner.sender.try_send(Command::Append(Box::new(entry), None)).is_err() {
+            inner.state().refusals.suppress();
+        }
+    }
+
+    /// Whether this read of a job is to be recorded: a client polls every second, so only its first one from
+    /// an address is, and its first one after the job's end.
+    #[must_use]
+    pub fn is_first_read(&self, entry: &Entry, ended: bool) -> bool {
+        let Some(inner) = self.inner.as_ref().filter(|inner| inner.job_reads) else { return false };
+        let (Some(job), Some(client)) = (entry.job, entry.client.clone()) else { return false };
+        let mut state = inner.state();
+        if state.reads.len() >= AUDIT_READS_MAX {
+            // Some reads are then recorded again.
+            state.reads.clear();
+        }
+        state.reads.insert((job, client, entry.origin.peer.map(|peer| peer.ip()), ended))
+    }
+
+    /// Does what is due: records how many refusals were suppressed, and logs where the chain stands.
+    pub fn upkeep(&self) {
+        let Some(inner) = &self.inner else { return };
+        let now = Instant::now();
+        inner.tell_suppressed(now, false);
+        if now.saturating_duration_since(inner.state().anchored.0) >= inner.anchor_interval {
+            inner.anchor(now);
+        }
+    }
+
+    /// Records what is queued, then ends the writer. Blocks.
+    pub fn close(&self) {
+        let Some(inner) = &self.inner else { return };
+        inner.tell_suppressed(Instant::now(), true);
+        // A writer that failed is gone already.
+        let _ = inner.sender.blocking_send(Command::Close);
+        let thread = inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic has tripped the poison.
+        thread.map(JoinHandle::join).transpose().ok();
+        inner.anchor(Instant::now());
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_suppressed(&self, now: Instant, at_end: bool) {
+        let mut state = self.state();
+        let Some(count) = state.refusals.due(now, at_end) else { return };
+        let entry = Entry { count: Some(count), ..Entry::new(Kind::Suppressed) };
+        if self.sender.try_send(Command::Append(Box::new(entry), None)).is_err() {
+            (0..count).for_each(|_| state.refusals.suppress());
+        }
+    }
+
+    /// A log that is kept elsewhere shows with this line that entries are missing, should they ever.
+    fn anchor(&self, now: Instant) {
+        let mut state = self.state();
+        let (last, seq) = (state.anchored.1, state.tip.seq);
+        state.anchored = (now, seq);
+        if seq != last {
+            tracing::info!(seq, head = state.tip.hash, "audit anchor");
+        }
+    }
+}
+
+/// Appends what comes, as much together as waits, until closed or until a write fails.
+fn write(
+    mut writer: Writer,
+    mut receiver: mpsc::Receiver<Command>,
+    poison: &Poison,
+    tell: &dyn Fn(&Tip),
+) {
+    let _guard = poison.guard("the audit writer");
+    let mut commands = Vec::new();
+    let mut closed = false;
+    while !closed && receiver.blocking_recv_many(&mut commands, AUDIT_GROUP_MAX) > 0 {
+        let (mut entries, mut waiting) = (Vec::new(), Vec::new());
+        for command in commands.drain(..) {
+            match command {
+                Command::Append(entry, written) => {
+                    entries.push(*entry);
+                    waiting.extend(written);
+                }
+                Command::Close => closed = true,
+            }
+        }
+        if let Err(error) = writer.append(&entries, clock::now_us()) {
+            // The callers that wait are refused as their senders are dropped.
+            return poison.trip(format!("audit log: {error}"));
+        }
+        tell(writer.tip());
+        // A caller that is gone needs no answer.
+        for written in waiting {
+            let _ = written.send(());
+        }
+    }
+}
