@@ -288,6 +288,7 @@ fn spec() -> Submitted {
         },
         order: 0,
         rules: rules(),
+        trace: None,
     }
 }
 

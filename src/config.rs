@@ -9,6 +9,7 @@ mod effective;
 mod load;
 mod retention;
 mod tls;
+mod traces;
 
 pub use audit::Audit;
 pub use auth::{Auth, AuthMode, Client, Quota};
@@ -16,6 +17,7 @@ pub use effective::{Effective, Origins};
 pub use load::{Error, load, load_with_origins};
 pub use retention::{Clock, Retention};
 pub use tls::Tls;
+pub use traces::Traces;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub tls: Tls,
     /// The audit log.
     pub audit: Audit,
+    /// Export of traces.
+    pub traces: Traces,
     /// Logging.
     pub log: Log,
 }

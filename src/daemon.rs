@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::listen::{Listeners, withdraw};
 use self::reload::{Changing, Reload};
-pub(crate) use self::{found::Found, listen::lock};
+pub(crate) use self::{
+    found::Found,
+    listen::{LOCK_FILE, lock},
+};
 use crate::{
     admin,
     audit::{self, Entry, Kind},
@@ -39,6 +42,7 @@ use crate::{
     records, rest,
     telemetry::{self, Metrics},
     tls::Tls,
+    traces,
 };
 
 /// How often what histograms collected is folded.
@@ -83,6 +87,11 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
     let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
+    let settings = config.traces.clone();
+    tokio::task::spawn_blocking(move || traces::start(&settings))
+        .await
+        .map_err(|e| Ended::new(Exit::Stopped, e))?
+        .map_err(|e| Ended::new(Exit::Usage, e))?;
     let mut asks = Asks::new().map_err(|e| Ended::new(Exit::Stopped, e))?;
     // A core file would hold rows.
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -145,6 +154,9 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     }
     withdraw(&config.data.dir);
     close_audit(&audit, ended.as_ref().err()).await;
+    if tokio::task::spawn_blocking(traces::close).await.is_err() {
+        tracing::warn!("the last traces are lost");
+    }
     if let Some(reason) = poison.reason() {
         // Closing the stores in order would write and sync again on top of what failed.
         tracing::error!(%reason, "cvrsd stopped");

@@ -31,5 +31,6 @@ pub mod restore;
 mod sync;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 pub mod verify;
 pub mod watch;

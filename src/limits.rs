@@ -104,6 +104,10 @@ pub const BACKUP_FRAME_BYTES: usize = 256 << 10;
 pub const BACKUP_MANIFEST_BYTES_MAX: usize = 64 << 10;
 /// How long whoever takes a backup may take nothing.
 pub const BACKUP_STALL: Duration = Duration::from_mins(1);
+/// Bytes a second that it must take on average, not counting that time.
+pub const BACKUP_RATE_MIN: u64 = 256 << 10;
+/// How long commits may wait for a backup; above, it is refused. Far below `COMMIT_STALL`.
+pub const BACKUP_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Entries, and bytes of them, that a restore commits together.
 pub const RESTORE_BATCH: (usize, usize) = (10_000, 4 << 20);
 
@@ -255,3 +259,16 @@ pub const AUDIT_REFUSALS_MAX: u64 = 120;
 pub const AUDIT_REFUSALS_INTERVAL: Duration = Duration::from_mins(1);
 /// Reads of jobs that are remembered as recorded; where there are more, all are forgotten.
 pub const AUDIT_READS_MAX: usize = 65_536;
+
+/// Requests and jobs whose spans wait to be exported; more are dropped.
+pub const TRACES_QUEUE: usize = 4_096;
+/// Requests and jobs whose spans are exported together at most.
+pub const TRACES_BATCH: usize = 512;
+/// How long the first of them waits for more.
+pub const TRACES_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the collector may take for them.
+pub const TRACES_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take for the last ones, while the process ends.
+pub const TRACES_CLOSE: Duration = Duration::from_secs(2);
+/// The log tells at most so often that spans were dropped.
+pub const TRACES_WARN_INTERVAL: Duration = Duration::from_mins(1);

@@ -9,7 +9,7 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{JobId, Operation, Storage},
+    domain::{JobId, Operation, Storage, Trace},
     error::Code,
     limits::{AUDIT_DETAIL_CHARS_MAX, AUDIT_FORWARDED_CHARS_MAX},
 };
@@ -112,19 +112,28 @@ pub struct Origin {
     /// What a proxy claims of the caller's address. Anybody can claim it, so nothing is decided by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Arc<str>>,
+    /// The request's span; shown is the id of the trace, which the log and the answer name too.
+    #[serde(rename = "request", skip_serializing_if = "Option::is_none", serialize_with = "id")]
+    pub trace: Option<Trace>,
 }
 
 impl Origin {
     /// An origin at that listener. Of the claim only printable ASCII is kept, and not more than
     /// `limits::AUDIT_FORWARDED_CHARS_MAX`.
     #[must_use]
-    pub fn new(face: Face, peer: Option<SocketAddr>, forwarded: Option<&[u8]>) -> Self {
+    pub fn new(
+        face: Face,
+        peer: Option<SocketAddr>,
+        forwarded: Option<&[u8]>,
+        trace: Option<Trace>,
+    ) -> Self {
         let printable =
             |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
         let kept = |bytes: &[u8]| -> String {
             bytes.iter().take(AUDIT_FORWARDED_CHARS_MAX).map(printable).collect()
         };
-        Self { face: Some(face), peer, forwarded: forwarded.map(|bytes| kept(bytes).into()) }
+        let forwarded = forwarded.map(|bytes| kept(bytes).into());
+        Self { face: Some(face), peer, forwarded, trace }
     }
 }
 
@@ -252,6 +261,11 @@ pub fn hex(digest: impl AsRef<[u8]>) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn id<S: Serializer>(trace: &Option<Trace>, serializer: S) -> Result<S::Ok, S::Error> {
+    trace.as_ref().map(Trace::id_text).serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]

@@ -24,7 +24,7 @@ fn config() -> config::Audit {
 
 fn entry(n: u64) -> Entry {
     let peer = Some("192.0.2.7:4711".parse().unwrap());
-    let origin = Origin::new(Face::Rest, peer, Some(b"for=203.0.113.9"));
+    let origin = Origin::new(Face::Rest, peer, Some(b"for=203.0.113.9"), None);
     let entry = Entry::new(Kind::Submit).from(origin).of(JobId::generate());
     Entry { bytes: Some(n), ..entry }
 }
@@ -209,7 +209,7 @@ fn each_day_begins_a_segment_and_old_ones_are_purged_whole_with_an_entry() {
 #[test]
 fn what_a_proxy_claims_is_printable_and_bounded() {
     let claimed = [b"a\n\"\x7f\xff".as_slice(), &[b'x'; 300]].concat();
-    let origin = Origin::new(Face::Grpc, None, Some(&claimed));
+    let origin = Origin::new(Face::Grpc, None, Some(&claimed), None);
     let kept = origin.forwarded.unwrap();
     assert!(kept.starts_with("a?\"??x"));
     assert_eq!(kept.len(), crate::limits::AUDIT_FORWARDED_CHARS_MAX);
@@ -230,7 +230,7 @@ fn the_longest_entry_fits_a_line() {
         rows: Some(u64::MAX),
         count: Some(u64::MAX),
         sha256: Some("a".repeat(64)),
-        origin: Origin::new(Face::Admin, peer, Some(&[b'"'; 300])),
+        origin: Origin::new(Face::Admin, peer, Some(&[b'"'; 300]), None),
         ..entry(u64::MAX).saying("\u{1}".repeat(300))
     };
     writer.append(&[longest], NOW_US).unwrap();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Columns of the tab-separated form, after the members of an entry.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "seq",
     "time",
     "kind",
@@ -25,6 +25,7 @@ const COLUMNS: [&str; 18] = [
     "face",
     "peer",
     "forwarded",
+    "request",
     "client",
     "tenant",
     "job",

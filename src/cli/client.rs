@@ -17,6 +17,7 @@ use tonic_types::StatusExt;
 
 use super::Failure;
 use crate::{
+    domain::Trace,
     exit::Exit,
     limits::{
         CLIENT_CONNECT_TIMEOUT, CLIENT_KEEPALIVE, CLIENT_RETRIES_MAX, CLIENT_RETRY_MAX,
@@ -162,26 +163,37 @@ impl Targets {
     }
 }
 
-/// Adds the token to every call.
+/// Adds the token to every call, and the span of `TRACEPARENT` where there is one.
 #[derive(Clone, Debug)]
-pub struct Token(Option<MetadataValue<Ascii>>);
+pub struct Token {
+    token: Option<MetadataValue<Ascii>>,
+    trace: Option<MetadataValue<Ascii>>,
+}
+
+/// In which variable a program that traces names its span to those that it starts.
+const TRACEPARENT: &str = "TRACEPARENT";
 
 impl Token {
     fn new(credentials: &Credentials) -> Result<Self, Failure> {
+        let trace = std::env::var(TRACEPARENT).ok().as_deref().and_then(Trace::parse);
+        let trace = trace.and_then(|trace| trace.to_string().parse().ok());
         let Some(token) = credentials.token.as_ref().filter(|t| !t.is_empty()) else {
-            return Ok(Self(None));
+            return Ok(Self { token: None, trace });
         };
         let refuse = |_| Failure::new(Exit::Usage, "the token has characters no header can hold");
         let mut value: MetadataValue<Ascii> = token.parse().map_err(refuse)?;
         value.set_sensitive(true);
-        Ok(Self(Some(value)))
+        Ok(Self { token: Some(value), trace })
     }
 }
 
 impl Interceptor for Token {
     fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-        if let Some(token) = &self.0 {
+        if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
+        }
+        if let Some(trace) = &self.trace {
+            request.metadata_mut().insert("traceparent", trace.clone());
         }
         Ok(request)
     }

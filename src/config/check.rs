@@ -2,7 +2,9 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Audit, Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention, Tls};
+use super::{
+    Audit, Auth, AuthMode, Clock, Config, Engine, Error, Intake, Log, Retention, Tls, Traces,
+};
 use crate::auth::Clients;
 
 const MIB: u64 = 1 << 20;
@@ -40,6 +42,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     auth(&config.auth)?;
     tls(config)?;
     audit(&config.audit)?;
+    traces(&config.traces)?;
     log(&config.log)
 }
 
@@ -159,6 +162,19 @@ fn audit(audit: &Audit) -> Result<(), Error> {
     time("audit.keep", audit.keep, DAY..=36_600 * DAY)?;
     number("audit.segment_bytes", audit.segment_bytes, 4_096..=1 << 40)?;
     time("audit.anchor_interval", audit.anchor_interval, Duration::from_secs(1)..=DAY)
+}
+
+fn traces(traces: &Traces) -> Result<(), Error> {
+    let Traces { endpoint, sample_ratio } = traces;
+    if !(0.0..=1.0).contains(sample_ratio) {
+        return Err(Error(format!("traces.sample_ratio is {sample_ratio}, not 0 to 1")));
+    }
+    match endpoint {
+        Some(endpoint) if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") => {
+            Err(Error(format!("traces.endpoint is {endpoint:?}, not http:// or https://")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn log(log: &Log) -> Result<(), Error> {

@@ -21,6 +21,8 @@ use crate::{
 };
 
 const LISTEN_FILE: &str = "listen.json";
+/// Who has it locked has the data directory.
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Makes the data directory and takes it for this process alone, until the file is dropped.
 pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
@@ -32,7 +34,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
     if let Some(parent) = parent.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(stopped)?;
     }
-    let path = dir.join("lock");
+    let path = dir.join(LOCK_FILE);
     let file = File::options().create(true).truncate(false).write(true).open(path);
     let file = file.map_err(stopped)?;
     let deadline = Instant::now() + OPEN_LOCK_WAIT;

@@ -1,6 +1,6 @@
 //! What can happen to a job. A job is the fold of its events.
 
-use super::{Failure, JobId, Operation, Outcome, PerStorage, StorageSet, Tenant};
+use super::{Failure, JobId, Operation, Outcome, PerStorage, StorageSet, Tenant, Trace};
 use crate::cvrs::Rules;
 
 /// One thing that happened to one job.
@@ -97,6 +97,8 @@ pub struct Submitted {
     pub order: u64,
     /// The validation rules in force at submit; a resumed validation keeps them.
     pub rules: Rules,
+    /// The span of the request that submitted it, where that is traced.
+    pub trace: Option<Trace>,
 }
 
 /// A body that was taken, whole.

@@ -15,6 +15,7 @@ mod storage;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use event::{Applied, Ending, Event, EventKind, MediaType, Payload, Submitted, Validated};
 pub use failure::Failure;
@@ -25,3 +26,4 @@ pub use purged::PurgedJob;
 pub use scope::{Scope, ScopeSet};
 pub use status::{Outcome, Status};
 pub use storage::{PerStorage, Storage, StorageSet};
+pub use trace::Trace;

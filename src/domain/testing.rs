@@ -35,6 +35,7 @@ pub(crate) fn submitted(order: u64) -> Submitted {
             submission_date: Date::constant(2026, 11, 23),
             future_tolerance_days: 1,
         },
+        trace: None,
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
     journal::{self, Journal},
     poison::{Lookout, Poison},
     records::{self, RecordStore},
+    traces,
     watch::Hub,
 };
 
@@ -113,8 +114,9 @@ impl Engine {
         // Before any worker claims a job.
         scheduler.pause(to_scheduler(&pauses.list()));
         // Who hears that a job has ended must find its place free.
-        let observers: Vec<Arc<dyn journal::Observer>> =
+        let mut observers: Vec<Arc<dyn journal::Observer>> =
             vec![quotas.clone(), tally.clone(), hub.clone(), scheduler.clone()];
+        observers.extend(traces::jobs(&stored));
         let lookouts = {
             let (journal, records) = (Arc::clone(&stored), Arc::clone(&store));
             [

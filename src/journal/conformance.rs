@@ -15,7 +15,7 @@ use crate::{
     config,
     domain::{
         Applied, Ending, Event, EventKind, Job, JobId, Operation, Outcome, Payload, PurgedJob,
-        StorageSet, Submitted, Tenant, Validated,
+        StorageSet, Submitted, Tenant, Trace, Validated,
         testing::{event, failure, first, legal, submitted},
     },
     limits::SMALL_PAYLOAD_BYTES_MAX,
@@ -446,6 +446,7 @@ fn random_spec(order: u64, rng: &mut fastrand::Rng) -> Submitted {
         storages: StorageSet::from_bits(rng.u32(..4)).unwrap(),
         validate_only: rng.u8(..5) == 0,
         request_id: rng.bool().then(|| format!("key-{order}")),
+        trace: rng.bool().then(|| Trace { id: rng.u128(1..), span: rng.u64(1..), sampled: true }),
         ..if rng.bool() { small } else { submitted(order) }
     }
 }

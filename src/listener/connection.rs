@@ -24,6 +24,7 @@ use super::Place;
 use crate::{
     audit::{Face, Origin},
     auth::Certificate,
+    domain::Trace,
     limits::REQUEST_HEAD_TIMEOUT,
     tls::Handshake,
 };
@@ -74,7 +75,8 @@ pub fn certificate(extensions: &Extensions) -> Option<&Certificate> {
 pub fn origin(face: Face, headers: &HeaderMap, extensions: &Extensions) -> Origin {
     let claimed = FORWARDED.into_iter().find_map(|name| headers.get(name));
     let address = Peer::of(extensions).map(|peer| peer.address);
-    Origin::new(face, address, claimed.map(HeaderValue::as_bytes))
+    let trace = extensions.get::<Trace>().copied();
+    Origin::new(face, address, claimed.map(HeaderValue::as_bytes), trace)
 }
 
 /// Plain or inside of TLS. The handshake is made by whoever reads or writes first, so no other connection

@@ -1,6 +1,6 @@
 //! Counts the requests of a listener, and gives each an id that its lines in the log bear.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{collections::BTreeSet, sync::LazyLock, time::SystemTime};
 
 use axum::{
     extract::{Request, State},
@@ -12,7 +12,7 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use tracing::Instrument;
 
-use crate::proto::DESCRIPTORS;
+use crate::{domain::Trace, proto::DESCRIPTORS, traces};
 
 /// Paths of our methods, so that a label never takes what a caller made up.
 static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
@@ -28,6 +28,12 @@ static METHODS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
 
 /// Tells the caller the id that our log has of the request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("cvrsd-request-id");
+
+/// Tells the caller its request's span, where that is traced: W3C Trace Context, level 2.
+const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+/// gRPC statuses that are our fault.
+const FAULTS: [&str; 3] = ["INTERNAL", "UNKNOWN", "DATA_LOSS"];
 
 /// Names of the gRPC statuses by their numbers.
 const STATUSES: [&str; 17] = [
@@ -52,17 +58,29 @@ const STATUSES: [&str; 17] = [
 
 /// Counts a request of that face by how its answer begins; what fails later in a stream is not counted. Its
 /// lines in the log stand in a span with its id, which the answer bears too.
-pub async fn observe(State(face): State<&'static str>, request: Request, next: Next) -> Response {
+pub async fn observe(
+    State(face): State<&'static str>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let rpc = METHODS.get(request.uri().path());
     let method = match rpc.and_then(|path| path.rsplit('/').next()) {
         Some(method) => method,
         None => verb(request.method()),
     };
-    let id = request_id(request.headers());
+    // `X-Request-Id` is the caller's idempotency key and may be anything, so it is not written down.
+    let parent = parent(request.headers());
+    let (trace, began) = (traces::begin(parent), SystemTime::now());
+    request.extensions_mut().insert(trace);
+    let id = trace.id_text();
     let span = tracing::error_span!("request", request_id = id, face);
     let mut response = next.run(request).instrument(span).await;
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(Ok(place)) = trace.sampled.then(|| HeaderValue::from_str(&trace.to_string())) {
+        headers.insert(TRACE_RESPONSE, place);
     }
     let status = match grpc_status(response.headers()) {
         Some(status) => status,
@@ -71,26 +89,15 @@ pub async fn observe(State(face): State<&'static str>, request: Request, next: N
     };
     let labels = [("face", face), ("method", method), ("status", status)];
     metrics::counter!("cvrsd_requests_total", &labels).increment(1);
+    let failed = response.status().is_server_error() || FAULTS.contains(&status);
+    let method = rpc.map_or(method, String::as_str);
+    traces::request(traces::Request { trace, parent, began, face, method, status, failed });
     response
 }
 
-/// The trace id of a W3C `traceparent`; without one, made up. `X-Request-Id` is the caller's idempotency key
-/// and may be anything, so it is not written down.
-fn request_id(headers: &HeaderMap) -> String {
-    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-    match parent.and_then(trace_id) {
-        Some(id) => id.to_owned(),
-        None => format!("{:032x}", fastrand::u128(1..)),
-    }
-}
-
-/// That of `VERSION-TRACE_ID-PARENT_ID-FLAGS`, all in lower hexadecimal digits.
-fn trace_id(parent: &str) -> Option<&str> {
-    let mut parts = parent.split('-');
-    let (_version, id) = (parts.next().filter(|part| part.len() == 2)?, parts.next()?);
-    let (_parent, _flags) = (parts.next().filter(|part| part.len() == 16)?, parts.next()?);
-    let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (id.len() == 32 && is_hex && id.bytes().any(|byte| byte != b'0')).then_some(id)
+/// The caller's span, of a W3C `traceparent`.
+fn parent(headers: &HeaderMap) -> Option<Trace> {
+    headers.get("traceparent").and_then(|value| Trace::parse(value.to_str().ok()?))
 }
 
 fn verb(method: &Method) -> &'static str {
@@ -128,23 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_the_callers_trace_or_our_own() {
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let parent = format!("00-{id}-00f067aa0ba902b7-01");
-        assert_eq!(trace_id(&parent), Some(id));
-        for bad in [
-            "",
-            id,
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-        ] {
-            assert_eq!(trace_id(bad), None, "{bad:?}");
-        }
-        let made_up = request_id(&HeaderMap::new());
-        assert_eq!(made_up.len(), 32);
-        assert_ne!(made_up, request_id(&HeaderMap::new()));
+    fn the_callers_span_is_that_of_a_sound_header() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(parent(&headers), None);
+        headers.insert("traceparent", HeaderValue::from_bytes(b"00-\xff").unwrap());
+        assert_eq!(parent(&headers), None);
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", HeaderValue::from_static(text));
+        assert_eq!(parent(&headers).unwrap().to_string(), text);
     }
 
     #[test]

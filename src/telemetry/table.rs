@@ -56,6 +56,7 @@ macro_rules! metrics_table {
 
 metrics_table! {
     Gauge "cvrsd_build_info" ["version"] "1, with the version that runs.";
+    Counter "cvrsd_traces_dropped_total" [""] "Spans that could not be exported, or jobs and requests whose spans found no room.";
     Gauge "cvrsd_jobs" ["status"] "Jobs that have not ended, by status.";
     Gauge "cvrsd_jobs_held" [""] "Jobs that used up their attempts and wait for an operator.";
     Gauge "cvrsd_jobs_stalled" [""] "Jobs that a worker took, neither held nor waiting for another attempt, without a durable step for 10 minutes.";

@@ -8,6 +8,7 @@ use std::{
 
 use cvrsd::proto::jobs::Operation;
 
+use crate::collector::Collector;
 use crate::support::{
     self, Daemon,
     http::{self, Server},
@@ -59,9 +60,13 @@ fn mixed(rows: std::ops::Range<usize>) -> String {
     rows::file(&rows.map(row).collect::<Vec<_>>())
 }
 
-fn started(dir: &Path, log: &Path) -> Daemon {
+fn started(dir: &Path, log: &Path, collector: &str) -> Daemon {
     let log = File::options().create(true).append(true).open(log).unwrap();
-    let env = [("CVRSD__LOG__LEVEL", LEVEL), ("CVRSD__LOG__FORMAT", "json")];
+    let env = [
+        ("CVRSD__LOG__LEVEL", LEVEL),
+        ("CVRSD__LOG__FORMAT", "json"),
+        ("CVRSD__TRACES__ENDPOINT", collector),
+    ];
     let mut command = support::command(dir, &[], &env);
     support::ready(dir, command.stderr(Stdio::from(log)).spawn().unwrap())
 }
@@ -162,10 +167,13 @@ async fn run_all(daemon: &Daemon) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_the_daemon_tells_of_itself_tells_of_somebody_in_its_files() {
+    let (collector, address) = Collector::start().await;
+    let address = format!("http://{address}");
     let home = tempfile::tempdir().unwrap();
     let (dir, log) = (home.path().join("data"), home.path().join("log"));
-    let daemon = started(&dir, &log);
+    let daemon = started(&dir, &log, &address);
     let mut told = run_all(&daemon).await;
+    collector.wait_for("job update").await;
     let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let core: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
@@ -175,7 +183,7 @@ async fn nothing_that_the_daemon_tells_of_itself_tells_of_somebody_in_its_files(
     let large = jobs::Upload::text(Operation::Create, mixed(20_000..40_000).as_bytes());
     let (id, _) = jobs::submit(&mut client, &large).await.unwrap();
     daemon.kill();
-    let daemon = started(&dir, &log);
+    let daemon = started(&dir, &log, &address);
     let mut client = daemon.jobs().await;
     jobs::wait(&mut client, &id).await;
     let server = Server { daemon, dir: home };
@@ -189,6 +197,7 @@ async fn nothing_that_the_daemon_tells_of_itself_tells_of_somebody_in_its_files(
     told.extend(problems);
     let url = format!("http://{}/metrics", server.daemon.admin);
     silent("/metrics", &reqwest::get(url).await.unwrap().text().await.unwrap());
+    silent("a trace", &collector.told());
     let (mut names, mut texts) = (Vec::new(), Vec::new());
     below(&dir, false, &mut names, &mut texts);
     assert!(names.iter().any(|name| name == "listen.json"), "{names:?}");

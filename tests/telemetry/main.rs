@@ -10,5 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod collector;
 mod leak;
 mod metrics;
+mod traces;

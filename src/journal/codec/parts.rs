@@ -5,7 +5,7 @@ use crate::{
     cvrs::{Profile, Rules},
     domain::{
         Applied, Failure, JobId, MediaType, Operation, Outcome, Payload, PerStorage, StorageSet,
-        Submitted, Tenant, Validated,
+        Submitted, Tenant, Trace, Validated,
     },
     error::Code,
     proto::storage,
@@ -30,6 +30,7 @@ pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
         order: spec.order,
         rules: Some(rules_to_proto(&spec.rules)),
         inline: spec.payload.inline,
+        trace: spec.trace.map(trace_to_proto).unwrap_or_default(),
     }
 }
 
@@ -63,7 +64,26 @@ pub(super) fn submitted_from_proto(
         },
         order: message.order,
         rules: rules_from_proto(message.rules.ok_or("its rules are missing")?)?,
+        trace: trace_from_proto(&message.trace)?,
     })
+}
+
+fn trace_to_proto(trace: Trace) -> Vec<u8> {
+    [&trace.id.to_be_bytes()[..], &trace.span.to_be_bytes()].concat()
+}
+
+/// What is stored is sampled.
+fn trace_from_proto(bytes: &[u8]) -> Result<Option<Trace>, Fault> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let parts = bytes.split_first_chunk().and_then(|(id, rest)| Some((*id, rest.try_into().ok()?)));
+    let (id, span) = parts.ok_or("its trace has another length")?;
+    let (id, span) = (u128::from_be_bytes(id), u64::from_be_bytes(span));
+    if id == 0 || span == 0 {
+        return Err("its trace is none".into());
+    }
+    Ok(Some(Trace { id, span, sampled: true }))
 }
 
 fn rules_to_proto(rules: &Rules) -> storage::Rules {

@@ -9,7 +9,7 @@ use crate::{
     cvrs::{Profile, Rules},
     domain::{
         Applied, Ending, EventKind, Failure, MediaType, Operation, Outcome, Payload, PerStorage,
-        Status, StorageSet, Submitted, Tenant, Validated, testing,
+        Status, StorageSet, Submitted, Tenant, Trace, Validated, testing,
     },
     error::Code,
     limits::{
@@ -62,6 +62,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
         payload(),
         any::<u64>(),
         rules(),
+        option::of((1..=u128::MAX, 1..=u64::MAX)),
     )
         .prop_map(
             move |(
@@ -74,6 +75,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
                 payload,
                 order,
                 rules,
+                trace,
             )| {
                 Submitted {
                     id,
@@ -86,6 +88,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
                     payload,
                     order,
                     rules,
+                    trace: trace.map(|(id, span)| Trace { id, span, sampled: true }),
                 }
             },
         )

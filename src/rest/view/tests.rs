@@ -29,6 +29,7 @@ fn submitted(validate_only: bool) -> Job {
             submission_date: jiff::civil::date(2026, 11, 23),
             future_tolerance_days: 1,
         },
+        trace: None,
     };
     let kind = EventKind::Submitted(Box::new(spec));
     Job::first(&Event { seq: 1, time_us: 1_700_000_000_000_000, kind }).unwrap()
