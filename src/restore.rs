@@ -5,13 +5,14 @@
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, BufReader, Read},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Component, Path, PathBuf},
 };
 
 use crate::{
-    backup::{Entry, FILES, FileEntry, JOURNAL, Manifest, RECORDS, Reader},
+    backup::{Entry, FILES, FileEntry, JOURNAL, Manifest, PAUSES, RECORDS, Reader},
     config::Config,
+    daemon,
     domain::JobId,
     journal::{self, Sled},
     records,
@@ -33,6 +34,9 @@ pub enum Error {
     /// The directory is no place for it.
     #[error("{0} is not empty")]
     NotEmpty(PathBuf),
+    /// The directory has a file system of its own.
+    #[error("{0} is a mount point; name a directory inside of it, and make that data.dir")]
+    MountPoint(PathBuf),
     /// A file, or the backup itself.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -55,32 +59,52 @@ pub enum Error {
     Verify(#[from] verify::Refused),
 }
 
-/// Makes the data directory of that configuration out of a backup. Blocks.
+/// Parts of a directory of which damage stops one job and nothing else.
+const OF_JOBS: [&str; 3] = ["payloads", "work", "reports"];
+
+/// Makes the data directory of that configuration out of a backup. Files of single jobs may be damaged, as they may
+/// have been where the backup was taken; the findings name them. Blocks.
 ///
 /// # Errors
-/// When the directory is not empty, the backup is damaged or of another version, or cannot be written; then
-/// nothing is left in its place.
+/// When the directory is not empty or a mount point, another restore is at work there, the backup is damaged or of
+/// another version, or cannot be written; then nothing is left in its place or beside it.
 pub fn run(file: &Path, config: &Config) -> Result<Restored, Error> {
     // Records are nobody else's to read.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let dir = &config.data.dir;
-    if dir.exists() && fs::read_dir(dir)?.next().is_some() {
-        return Err(Error::NotEmpty(dir.clone()));
-    }
+    let dir = place(&config.data.dir)?;
     let from = BufReader::with_capacity(1 << 20, File::open(file)?);
-    let unfinished = unfinished(dir);
-    if unfinished.exists() {
+    let unfinished = unfinished(&dir);
+    let refused = |ended: daemon::Ended| verify::Refused { exit: ended.exit, reason: ended.reason };
+    let lock = daemon::lock(&unfinished).map_err(refused)?;
+    let restored = clear(&unfinished).map_err(Error::from).and_then(|()| {
+        let restored = fill(from, &unfinished, config, lock)?;
+        fs::rename(&unfinished, &dir)?;
+        sync_dir(&parent(&dir))?;
+        Ok(restored)
+    });
+    if restored.is_err() && unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(&unfinished)?;
-    let restored = fill(from, &unfinished, config);
-    if restored.is_err() {
-        fs::remove_dir_all(&unfinished)?;
-        return restored;
-    }
-    fs::rename(&unfinished, dir)?;
-    sync_dir(&parent(dir))?;
     restored
+}
+
+/// The directory, behind links and without what its name may end with.
+fn place(dir: &Path) -> Result<PathBuf, Error> {
+    let dir = match dir.canonicalize() {
+        Ok(dir) => dir,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(dir.components().collect());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if fs::read_dir(&dir)?.next().is_some() {
+        return Err(Error::NotEmpty(dir));
+    }
+    // What is made beside it cannot be moved there.
+    if fs::metadata(&dir)?.dev() != fs::metadata(parent(&dir))?.dev() {
+        return Err(Error::MountPoint(dir));
+    }
+    Ok(dir)
 }
 
 fn unfinished(dir: &Path) -> PathBuf {
@@ -89,12 +113,25 @@ fn unfinished(dir: &Path) -> PathBuf {
     name.into()
 }
 
+/// Removes what a restore that was killed left, but for the lock.
+fn clear(unfinished: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(unfinished)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != daemon::LOCK_FILE {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn parent(dir: &Path) -> PathBuf {
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-fn fill(from: impl Read, dir: &Path, config: &Config) -> Result<Restored, Error> {
+fn fill(from: impl Read, dir: &Path, config: &Config, lock: File) -> Result<Restored, Error> {
     let mut backup = Reader::new(from)?;
     let mut missing = vec![FILES, RECORDS, JOURNAL];
     while let Some(mut part) = backup.next_part()? {
@@ -126,14 +163,17 @@ fn fill(from: impl Read, dir: &Path, config: &Config) -> Result<Restored, Error>
     sync_dir(dir)?;
     let mut config = config.clone();
     dir.clone_into(&mut config.data.dir);
+    // Who verifies takes it.
+    drop(lock);
     let findings = verify::run(&config)?;
-    match findings.listed.first() {
+    let unlisted = findings.damages > findings.listed.len() as u64;
+    match findings.listed.iter().find(|(part, _)| unlisted || !OF_JOBS.contains(part)) {
         None => Ok(Restored { manifest, findings }),
         Some((part, what)) => Err(Error::Unsound { part, what: what.clone() }),
     }
 }
 
-/// Payloads, keys and reports.
+/// What is paused, payloads, keys and reports.
 fn files(part: &mut impl Read, dir: &Path) -> Result<(), Error> {
     for name in ["payloads", "reports", "work", "spool"] {
         DirBuilder::new().mode(0o700).create(dir.join(name))?;
@@ -156,9 +196,12 @@ fn files(part: &mut impl Read, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A name of a file of a job, and no other.
+/// A name of a file of a job or of what is paused, and no other.
 fn checked(name: &str) -> io::Result<&Path> {
     let path = Path::new(name);
+    if name == PAUSES {
+        return Ok(path);
+    }
     let parts: Vec<&str> = path
         .components()
         .map(|part| if let Component::Normal(part) = part { part.to_str() } else { None })

@@ -10,8 +10,8 @@
 //!   5  the BLAKE3 of the manifest; the last bytes of the stream
 //! ```
 //!
-//! The parts are [`JOURNAL`], [`RECORDS`] and [`FILES`], in this order: entries of the two stores, then payloads,
-//! keys and reports.
+//! The parts are [`JOURNAL`], [`RECORDS`] and [`FILES`], in this order: entries of the two stores, then what is
+//! paused, payloads, keys and reports.
 
 mod entry;
 mod read;
@@ -35,6 +35,8 @@ pub const JOURNAL: &str = "journal";
 pub const RECORDS: &str = "records";
 /// The part with files.
 pub const FILES: &str = "files";
+/// What is paused: the one file that is of no job.
+pub const PAUSES: &str = "paused.json";
 /// Bytes of a length and a BLAKE3.
 const END_BYTES: usize = 40;
 /// Bytes of the name of a part.

@@ -1,7 +1,7 @@
 //! `cvrsd backup`: a backup of a running daemon, in one file.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, Write},
     path::{Path, PathBuf},
 };
@@ -41,8 +41,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let mut client = target.backups().await?;
     let mut stream = client.backup(BackupRequest {}).await.map_err(|s| refused(&s))?.into_inner();
     let (sender, receiver) = mpsc::channel(4);
-    let unfinished = Unfinished::beside(&out);
-    let writing = tokio::task::spawn_blocking(move || keep(&unfinished, &out, receiver));
+    let writing = tokio::task::spawn_blocking(move || keep(&out, receiver));
     let broken = loop {
         match stream.message().await {
             // Where it cannot be written, that is told below.
@@ -64,40 +63,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }))
 }
 
-/// The file before it is whole; it goes where it is not given its name.
-struct Unfinished(PathBuf);
-
-impl Unfinished {
-    fn beside(out: &Path) -> Self {
-        let mut name = out.as_os_str().to_owned();
-        name.push(".part");
-        Self(name.into())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // It has its name by now, or is not whole.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn keep(
-    unfinished: &Unfinished,
-    out: &Path,
-    mut pieces: mpsc::Receiver<bytes::Bytes>,
-) -> io::Result<Manifest> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = &unfinished.0;
-    let mut file =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+/// Keeps what comes in a file that is nobody else's to read, beside its place, and gives it its name once it is whole.
+/// It goes where it is not.
+fn keep(out: &Path, mut pieces: mpsc::Receiver<bytes::Bytes>) -> io::Result<Manifest> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".cvrsd-backup-").tempfile_in(parent)?;
     while let Some(piece) = pieces.blocking_recv() {
         file.write_all(&piece)?;
     }
-    file.sync_all()?;
-    let manifest = backup::check(BufReader::new(File::open(path)?))?;
-    fs::rename(path, out)?;
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    file.as_file().sync_all()?;
+    let manifest = backup::check(BufReader::new(file.reopen()?))?;
+    file.persist_noclobber(out)?;
+    File::open(parent)?.sync_all()?;
     Ok(manifest)
 }

@@ -32,11 +32,15 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let restored = restored
         .map_err(|e| Failure::new(Exit::Stopped, e.to_string()))?
         .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    for (part, what) in &restored.findings.listed {
+        render::note(&format!("damaged, as it was in the backup: {part}: {what}"));
+    }
     render::print_line(serde_json::json!({
         "jobs": restored.findings.jobs,
         "rows": restored.findings.records.rows,
         "payloads": restored.findings.payloads,
         "reports": restored.findings.reports,
+        "damaged": restored.findings.damages,
         "takenUs": restored.manifest.taken_us,
     }))
 }

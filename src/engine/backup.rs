@@ -9,7 +9,7 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::PoisonError,
     time::{Duration, Instant},
 };
@@ -19,31 +19,41 @@ use tokio::{runtime, sync::mpsc, time::timeout};
 
 use super::runtime::{Engine, Error};
 use crate::{
-    backup::{Entry, FILES, FileEntry, JOURNAL, RECORDS, Writer},
+    backup::{Entry, FILES, FileEntry, JOURNAL, PAUSES, RECORDS, Writer},
     clock,
     domain::{Job, JobId},
     error::{self, Code},
     journal::{self, Handle},
-    limits::BACKUP_STALL,
+    limits::{BACKUP_PAUSE_MAX, BACKUP_RATE_MIN, BACKUP_STALL},
     records::{self, View},
 };
 
 /// Where the second names are, below the data directory.
-const LINKS: &str = "backup";
+const LINKS: &str = "backup-links";
+/// What second names end with, after that of the job.
+const KINDS: [&str; 3] = ["payload", "keys", "report"];
 
 /// Second names of files of jobs that have not ended. They go with it.
 pub(super) struct Links(PathBuf);
 
 impl Links {
-    /// Clears away what a crash left.
-    pub(super) fn clear(data_dir: &std::path::Path) -> io::Result<()> {
-        match fs::remove_dir_all(data_dir.join(LINKS)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Clears away what a crash left, and nothing that is not ours.
+    pub(super) fn clear(data_dir: &Path) -> io::Result<()> {
+        let dir = data_dir.join(LINKS);
+        let files = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            if file.file_name().to_str().is_some_and(is_second_name) {
+                fs::remove_file(file.path())?;
+            }
         }
+        fs::remove_dir(dir)
     }
 
-    fn make(data_dir: &std::path::Path) -> io::Result<Self> {
+    fn make(data_dir: &Path) -> io::Result<Self> {
         Self::clear(data_dir)?;
         fs::create_dir(data_dir.join(LINKS))?;
         Ok(Self(data_dir.join(LINKS)))
@@ -56,10 +66,15 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
+        if let Some(Err(error)) = self.0.parent().map(Self::clear) {
             tracing::warn!(%error, "names of a backup are left for the next start");
         }
     }
+}
+
+fn is_second_name(name: &str) -> bool {
+    let parts = name.split_once('.');
+    parts.is_some_and(|(id, kind)| id.parse::<JobId>().is_ok() && KINDS.contains(&kind))
 }
 
 /// A file of a job that has not ended: where it belongs, what it is called here, and its durable bytes.
@@ -76,19 +91,21 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(2);
         let (purger, data_dir) = (self.purger.clone(), self.data_dir.clone());
         tokio::task::spawn_blocking(move || {
-            let _no_purge = purger.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let began = Instant::now();
-            let pipe = Pipe { sender: sender.clone(), runtime: runtime::Handle::current() };
+            let no_purge = purger.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let (began, runtime) = (Instant::now(), runtime::Handle::current());
+            let pipe = Pipe::new(sender.clone(), runtime.clone());
             let backup = Backup {
                 journal: purger.journal.clone(),
                 store: &*purger.store,
                 spool: &purger.spool,
                 workspace: &purger.workspace,
+                data_dir: &data_dir,
             };
             let refusal = match Links::make(&data_dir).map_err(Error::from) {
                 Ok(links) => backup.write(&links, pipe).err(),
                 Err(error) => Some(error),
             };
+            drop(no_purge);
             let seconds = began.elapsed().as_secs();
             match refusal {
                 None => tracing::info!(seconds, "a backup was taken"),
@@ -96,8 +113,9 @@ impl Engine {
                     tracing::error!(%error, "a backup failed");
                     let refusal =
                         error::Error::new(Code::Internal, "the backup failed; the log says why");
-                    // A reader that is gone needs no error.
-                    let _ = sender.blocking_send(Err(refusal));
+                    // A reader that is gone needs no error, and one that takes nothing gets none.
+                    let told = async { timeout(BACKUP_STALL, sender.send(Err(refusal))).await };
+                    let _ = runtime.block_on(told);
                 }
             }
         });
@@ -110,6 +128,7 @@ struct Backup<'a> {
     store: &'a dyn records::RecordStore,
     spool: &'a crate::intake::Spool,
     workspace: &'a crate::activity::Workspace,
+    data_dir: &'a Path,
 }
 
 impl Backup<'_> {
@@ -129,7 +148,7 @@ impl Backup<'_> {
             };
             self.journal.dump_blocking(&mut at, &mut tell)?
         };
-        let Some(Moment { view, files, unfinished, taken_us }) = moment else {
+        let Some(Moment { view, files, unfinished, pauses, taken_us }) = moment else {
             return Err(Error::Io(io::Error::other("the journal had no moment")));
         };
         writer.begin(RECORDS)?;
@@ -140,8 +159,11 @@ impl Backup<'_> {
         // It holds on to what is deleted meanwhile.
         drop(view);
         writer.begin(FILES)?;
+        if let Some(pauses) = pauses {
+            FileEntry::write(&mut writer, PAUSES, pauses.len() as u64, pauses.as_slice())?;
+        }
         for Linked { name, path, length } in files {
-            FileEntry::write(&mut writer, &name, length, File::open(path)?)?;
+            put(&mut writer, &name, &path, length)?;
         }
         self.write_reports(&mut writer, last_order, &unfinished)?;
         writer.finish(taken_us)?;
@@ -151,20 +173,37 @@ impl Backup<'_> {
     /// What must be of one moment, while commits wait.
     fn hold(&self, links: &Links, unfinished: &[Job]) -> Result<Moment, journal::Error> {
         let view = self.store.view().map_err(|e| journal::Error::Storage(e.to_string()))?;
-        let mut files = Vec::new();
+        let (began, mut files) = (Instant::now(), Vec::new());
         for job in unfinished {
+            if began.elapsed() > BACKUP_PAUSE_MAX {
+                let text =
+                    format!("{} unfinished jobs hold commits up for too long", unfinished.len());
+                return Err(journal::Error::Storage(text));
+            }
             self.link(links, job, &mut files).map_err(|e| journal_error(&e))?;
         }
+        let pauses = match fs::read(self.data_dir.join(PAUSES)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read.map_err(|e| journal_error(&e))?),
+        };
         let unfinished = unfinished.iter().map(|job| job.spec.id).collect();
-        Ok(Moment { view, files, unfinished, taken_us: clock::now_us() })
+        Ok(Moment { view, files, unfinished, pauses, taken_us: clock::now_us() })
     }
 
     fn link(&self, links: &Links, job: &Job, files: &mut Vec<Linked>) -> io::Result<()> {
         let id = job.spec.id;
         let mut link = |name: String, from: PathBuf, kind: &str, length: u64| -> io::Result<()> {
             let path = links.path(id, kind);
-            fs::hard_link(from, &path)?;
-            files.push(Linked { name, path, length });
+            match fs::hard_link(from, &path) {
+                // The job meets that too, and is held or fails; all others are worth a backup.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    tracing::error!(job = %id, kind, "a file of a job is missing, also in the backup");
+                }
+                linked => {
+                    linked?;
+                    files.push(Linked { name, path, length });
+                }
+            }
             Ok(())
         };
         if !job.spec.payload.inline {
@@ -198,12 +237,21 @@ impl Backup<'_> {
             let (length, _) = job.report();
             let is_in = job.spec.order <= last_order && job.is_terminal();
             if is_in && length > 0 && !purged.has_report_of(&job) {
-                let file = File::open(self.workspace.report(id))?;
-                FileEntry::write(writer, &format!("reports/{id}.tsv"), length, file)?;
+                put(writer, &format!("reports/{id}.tsv"), &self.workspace.report(id), length)?;
             }
         }
         Ok(())
     }
+}
+
+/// A file of a job, unless it is damaged so that it lacks bytes: only that job needs it.
+fn put(writer: &mut Writer<Pipe>, name: &str, path: &Path, length: u64) -> io::Result<()> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() < length {
+        tracing::error!(name, "a file of a job is cut short, and missing in the backup");
+        return Ok(());
+    }
+    FileEntry::write(writer, name, length, file)
 }
 
 /// What is of one moment.
@@ -211,6 +259,7 @@ struct Moment {
     view: Box<dyn View>,
     files: Vec<Linked>,
     unfinished: HashSet<JobId>,
+    pauses: Option<Vec<u8>>,
     taken_us: i64,
 }
 
@@ -228,12 +277,31 @@ fn journal_error(error: &io::Error) -> journal::Error {
 struct Pipe {
     sender: mpsc::Sender<Result<Bytes, error::Error>>,
     runtime: runtime::Handle,
+    /// How long it took what it took.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pipe {
+    fn new(sender: mpsc::Sender<Result<Bytes, error::Error>>, runtime: runtime::Handle) -> Self {
+        Self { sender, runtime, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// How long it may wait for the next piece to be taken.
+    fn patience(&self) -> Duration {
+        let earned = Duration::from_secs(self.bytes / BACKUP_RATE_MIN);
+        (BACKUP_STALL + earned).saturating_sub(self.waited).min(BACKUP_STALL)
+    }
 }
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let send = self.sender.send(Ok(Bytes::copy_from_slice(bytes)));
-        match self.runtime.block_on(async { timeout(BACKUP_STALL, send).await }) {
+        let (patience, began) = (self.patience(), Instant::now());
+        let taken = self.runtime.block_on(async { timeout(patience, send).await });
+        self.waited += began.elapsed();
+        self.bytes += bytes.len() as u64;
+        match taken {
             Ok(Ok(())) => Ok(bytes.len()),
             Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the backup")),
             Err(_) => {

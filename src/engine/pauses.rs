@@ -9,10 +9,9 @@ use std::{
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, domain::Tenant, limits::PAUSES_MAX, replace::replace};
-
-/// Name of the file in the data directory.
-const PAUSE_FILE: &str = "paused.json";
+use crate::{
+    backup::PAUSES as PAUSE_FILE, clock, domain::Tenant, limits::PAUSES_MAX, replace::replace,
+};
 
 /// The file of pauses cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,12 +3,13 @@
 //! Nothing of a job that has not ended is touched. What is removed is first taken out of the journal, durably:
 //! for a report a note of the time from which on reports may be gone, for a job the job itself. Then its notes
 //! in the record store go, then its files. The journal keeps the jobs of its newest purge in mind, so a start
-//! finishes what a crash has cut off. A reader that has a report open reads it to its end.
+//! finishes what a crash has cut off. A reader that has a report open reads it to its end. A file that cannot
+//! be removed hinders no other.
 
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicI64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
@@ -70,42 +71,50 @@ pub(super) struct Purger {
     pub(super) workspace: Workspace,
     pub(super) horizon: Arc<Horizon>,
     pub(super) audit: audit::Log,
-    /// One at a time; a backup takes it too.
+    /// For each step; a backup takes it too, and keeps it.
     pub(super) turn: Mutex<()>,
 }
 
 impl Purger {
-    /// Purges all that is due at that time, in steps, with a rest after each; nothing while a backup is taken.
+    /// Purges all that is due at that time, in steps, with a rest after each; none while a backup is taken.
     pub(super) fn run(&self, now_us: i64, rest: Rest<'_>) -> Result<(), Error> {
-        let _turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
+        let payloads = if self.clocks.payloads == Clock::After(Duration::ZERO) {
+            Ok(())
+        } else {
+            self.payloads(due_before(now_us, self.clocks.payloads), rest)
         };
-        if self.clocks.payloads != Clock::After(Duration::ZERO) {
-            self.payloads(due_before(now_us, self.clocks.payloads), rest)?;
+        let reports = self.reports(due_before(now_us, self.clocks.reports), rest);
+        // Also where a directory cannot be read.
+        self.jobs(due_before(now_us, self.clocks.jobs), rest)?;
+        payloads.and(reports)
+    }
+
+    /// The turn of one step; `None` while a backup is taken, and then what is left is for a later look.
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!("a purge waits for the end of a backup");
+                None
+            }
         }
-        self.reports(due_before(now_us, self.clocks.reports), rest)?;
-        self.jobs(due_before(now_us, self.clocks.jobs), rest)
     }
 
     /// Payloads that stayed when their jobs ended.
     fn payloads(&self, before_us: i64, rest: Rest<'_>) -> Result<(), Error> {
         let ids = self.spool.jobs()?;
         self.files(ids, before_us, rest, |due| {
-            let mut made = Vec::new();
+            let mut removed = 0;
             for id in due {
-                // One without a job belongs to a submit that is on its way.
-                if self.journal.job_blocking(*id)?.is_some() {
-                    made.push(*id);
+                // One without a job belongs to a submit that is on its way, or that has arrived since the look.
+                let job = self.journal.job_blocking(*id)?;
+                if job.is_some_and(|job| job.is_terminal() && ended_before(&job, before_us)) {
+                    removed += told(*id, self.spool.remove(*id));
                 }
             }
-            self.record("payloads", made.len())?;
-            for id in made {
-                self.spool.remove(id)?;
-                counter!("cvrsd_purged_total", "what" => "payloads").increment(1);
-            }
-            Ok(())
+            counter!("cvrsd_purged_total", "what" => "payloads").increment(removed);
+            self.record("payloads", removed)
         })
     }
 
@@ -113,17 +122,14 @@ impl Purger {
     fn reports(&self, before_us: i64, rest: Rest<'_>) -> Result<(), Error> {
         let ids = self.workspace.reports()?;
         self.files(ids, before_us, rest, |due| {
-            self.record("reports", due.len())?;
             if self.horizon.reports_us.load(Ordering::Acquire) < before_us {
                 let purge = Purge { reports_before_us: before_us, ..Purge::default() };
                 self.horizon.note(&self.journal.purge_blocking(purge)?);
             }
             hit(Point::PurgeMarked);
-            for id in due {
-                self.workspace.remove_report(*id)?;
-                counter!("cvrsd_purged_total", "what" => "reports").increment(1);
-            }
-            Ok(())
+            let removed = due.iter().map(|id| told(*id, self.workspace.remove_report(*id))).sum();
+            counter!("cvrsd_purged_total", "what" => "reports").increment(removed);
+            self.record("reports", removed)
         })
     }
 
@@ -149,7 +155,9 @@ impl Purger {
                 return Ok(());
             }
             for step in due.chunks(PURGE_STEP_JOBS) {
+                let Some(turn) = self.turn() else { return Ok(()) };
                 remove(step)?;
+                drop(turn);
                 if !rest(PURGE_PAUSE) {
                     return Ok(());
                 }
@@ -172,8 +180,10 @@ impl Purger {
             }
             let mut due = due.as_slice();
             while !due.is_empty() {
+                let Some(turn) = self.turn() else { return Ok(()) };
                 let (step, left) = due.split_at(step_length(due.iter().map(|job| job.seq)));
                 self.step(step.iter().map(|job| job.spec.id).collect(), before_us)?;
+                drop(turn);
                 due = left;
                 if !rest(PURGE_PAUSE) {
                     return Ok(());
@@ -183,7 +193,8 @@ impl Purger {
     }
 
     fn step(&self, jobs: Vec<JobId>, jobs_before_us: i64) -> Result<(), Error> {
-        self.record("jobs", jobs.len())?;
+        // Durable before any is gone.
+        self.record("jobs", jobs.len() as u64)?;
         let purge = Purge { jobs, jobs_before_us, ..Purge::default() };
         let purged = self.journal.purge_blocking(purge)?;
         self.horizon.note(&purged);
@@ -195,10 +206,9 @@ impl Purger {
         Ok(())
     }
 
-    /// Durable before anything is removed.
-    fn record(&self, what: &'static str, count: usize) -> Result<(), Error> {
+    fn record(&self, what: &'static str, count: u64) -> Result<(), Error> {
         if count > 0 {
-            let entry = Entry { count: Some(count as u64), ..Entry::new(Kind::Retention) };
+            let entry = Entry { count: Some(count), ..Entry::new(Kind::Retention) };
             self.audit.record_blocking(entry.saying(what))?;
         }
         Ok(())
@@ -226,6 +236,17 @@ pub(super) fn finish(
     }
     hit(Point::PurgeCleaned);
     Ok(())
+}
+
+/// 1 where a file of that job is removed; the next look tries one again that cannot be.
+fn told(id: JobId, removed: io::Result<()>) -> u64 {
+    match removed {
+        Ok(()) => 1,
+        Err(error) => {
+            tracing::warn!(job = %id, %error, "a file cannot be purged");
+            0
+        }
+    }
 }
 
 /// What ended before that time is due.

@@ -242,6 +242,7 @@ impl Service {
             // Filled in once the body is there.
             payload: Payload { media_type, length: 0, sha256: [0; 32], inline: false },
             order: 0,
+            trace: caller.origin.trace.filter(|trace| trace.sampled),
             rules: rules(&self.shared.validation, received_us),
         };
         let expected = Expected { length, sha256: request.content_sha256 };
@@ -294,11 +295,7 @@ impl Service {
         let engine = self.ready()?;
         let size = if query.page_size == 0 { PAGE_JOBS_DEFAULT } else { query.page_size };
         let size = size.min(PAGE_JOBS_MAX);
-        let (mut last, below_id) = match page_end(engine, caller, &query.page_token).await? {
-            PageEnd::Start => (None, None),
-            PageEnd::Job(job) => (Some(job), None),
-            PageEnd::Purged(id) => (None, Some(id)),
-        };
+        let PageEnd { mut last, below_id } = page_end(engine, caller, &query.page_token).await?;
         // A filter may pass over many jobs; they are not read one by one.
         let filtered = query.status.is_some() || query.operation.is_some() || below_id.is_some();
         let read = if filtered { PAGE_JOBS_MAX } else { size };
@@ -310,7 +307,7 @@ impl Service {
             let is_end = jobs.len() < read;
             for job in jobs {
                 if page.jobs.len() == size || seen == PAGE_SCAN_MAX {
-                    page.next_page_token = last.map_or_else(String::new, |j| j.spec.id.to_string());
+                    page.next_page_token = PageEnd { last, below_id }.token();
                     return Ok(page);
                 }
                 seen += 1;
@@ -497,26 +494,44 @@ fn check_request_id(id: &str) -> Result<(), Error> {
 }
 
 /// Where the page before ended.
-enum PageEnd {
-    /// There was none.
-    Start,
-    Job(Arc<Job>),
-    /// A job that may have been purged: the page goes on with the ids below.
-    Purged(JobId),
+#[derive(Default)]
+struct PageEnd {
+    /// The last job that was looked at.
+    last: Option<Arc<Job>>,
+    /// The end of an earlier page that has been purged: all above that id was given before. The listing goes
+    /// from the newest job on again, and may take several pages until it is back there.
+    below_id: Option<JobId>,
 }
 
-/// The job at which the page before ended, whose id is the token: a place in the order of submits would
-/// tell how much other tenants submit. Theirs are treated like none.
+impl PageEnd {
+    /// Ids alone: a place in the order of submits would tell how much other tenants submit.
+    fn token(self) -> String {
+        let Self { last: Some(last), below_id } = self else { return String::new() };
+        match below_id.filter(|below| *below <= last.spec.id) {
+            Some(below) => format!("{}.{below}", last.spec.id),
+            None => last.spec.id.to_string(),
+        }
+    }
+}
+
+/// Reads a token. Jobs of other tenants are treated like none.
 async fn page_end(engine: &Engine, caller: &Principal, token: &str) -> Result<PageEnd, Error> {
     if token.is_empty() {
-        return Ok(PageEnd::Start);
+        return Ok(PageEnd::default());
     }
     let unknown = || Error::new(Code::PageToken, "the page token is not one of ours");
-    let id: JobId = token.parse().map_err(|_| unknown())?;
+    let (at, below) = token.split_once('.').map_or((token, None), |(at, id)| (at, Some(id)));
+    let id: JobId = at.parse().map_err(|_| unknown())?;
+    let below_id = below.map(str::parse).transpose().map_err(|_| unknown())?;
+    if below_id.is_some_and(|below| !engine.horizon.is_behind(below)) {
+        return Err(unknown());
+    }
     let job = engine.journal.job(id).await.map_err(internal)?;
     match job.filter(|job| job.spec.tenant == caller.tenant) {
-        Some(job) => Ok(PageEnd::Job(job)),
-        None if engine.horizon.is_behind(id) => Ok(PageEnd::Purged(id)),
+        Some(job) => Ok(PageEnd { last: Some(job), below_id }),
+        None if engine.horizon.is_behind(id) => {
+            Ok(PageEnd { last: None, below_id: Some(below_id.map_or(id, |below| below.min(id))) })
+        }
         None => Err(unknown()),
     }
 }

@@ -188,7 +188,7 @@ fn what_is_damaged_or_in_the_way_is_refused_and_nothing_is_left_behind() {
     let (out, dir) = (temp.path().join("backup"), temp.path().join("restored"));
     assert!(backup(&server.daemon.admin, &out).status.success());
     assert_eq!(backup(&server.daemon.admin, &out).status.code(), Some(64), "the file is there");
-    assert!(!server.daemon.dir.join("backup").exists(), "no second name is left");
+    assert!(!server.daemon.dir.join("backup-links").exists(), "no second name is left");
     let good = fs::read(&out).unwrap();
     let names = || {
         let entries = fs::read_dir(temp.path()).unwrap();
@@ -211,6 +211,44 @@ fn what_is_damaged_or_in_the_way_is_refused_and_nothing_is_left_behind() {
     fs::remove_file(dir.join("mine")).unwrap();
     assert!(restore(&out, &dir).status.success());
     verify(&dir);
+}
+
+#[test]
+fn what_is_paused_is_restored_and_damage_of_a_single_job_is_named() {
+    let server = Server::new();
+    let reported = server.submit("POST", rows(0, 200));
+    server.wait(&reported);
+    let admin = format!("http://{}", server.daemon.admin);
+    let run = |args: &[&str], admin: &str| {
+        let output = Command::new(program()).env("CVRSD_ADMIN", admin).args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["admin", "pause", "--tenant", "local", "--reason", "wrong files"], &admin);
+    let queued = server.submit("POST", rows(500, 200));
+    // A folder that an operator may have made, and damage that the daemon lives with.
+    let data = &server.daemon.dir;
+    fs::create_dir(data.join("backup")).unwrap();
+    fs::write(data.join("backup/mine"), "x").unwrap();
+    fs::write(data.join(format!("reports/{reported}.tsv")), "damaged").unwrap();
+    fs::remove_file(data.join(format!("payloads/{queued}"))).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let (out, dir) = (temp.path().join("backup"), temp.path().join("restored"));
+    assert!(backup(&server.daemon.admin, &out).status.success());
+    let restored = restore(&out, &dir.join(""));
+    assert!(restored.status.success(), "{restored:?}");
+    let told = String::from_utf8(restored.stdout).unwrap();
+    assert!(told.contains(r#""damaged":2"#), "{told}");
+    let noted = String::from_utf8(restored.stderr).unwrap();
+    assert!(noted.contains(&reported) && noted.contains(&queued), "{noted}");
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "nothing is left beside");
+    let Server { daemon, dir: _dir } = server;
+    let mine = daemon.dir.join("backup/mine");
+    assert!(daemon.stop().success());
+    assert_eq!(fs::read(mine).unwrap(), b"x");
+    let daemon = start(&dir, &[]);
+    let paused = run(&["admin", "paused"], &format!("http://{}", daemon.admin));
+    assert!(paused.contains("wrong files"), "{paused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use super::support::{Bench, caller, text, text_with_errors, until};
 use crate::{
+    clock,
     config::Clock,
-    domain::{Job, JobId, Operation, Status},
+    domain::{Job, JobId, Operation, Status, Submitted, testing::submitted},
     engine::ListQuery,
     error::Code,
     journal::Journal,
+    limits::PURGE_STEP_JOBS,
     watch::Message,
 };
 
+const DAY: Duration = Duration::from_hours(24);
 const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 
 /// Reports are kept a day, jobs two; nothing is purged but when it is asked for.
@@ -143,6 +146,69 @@ async fn a_page_goes_on_below_a_job_that_was_purged() {
     assert_eq!(left.jobs.iter().map(|job| job.spec.id).collect::<Vec<_>>(), [jobs[2].spec.id]);
     let unknown = list(2, &JobId::generate().to_string()).await.unwrap_err();
     assert_eq!(unknown.code, Code::PageToken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_goes_from_the_newest_job_again_repeats_none() {
+    let bench = kept();
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        jobs.push(ended(&bench).await);
+    }
+    purge(&bench, &jobs[1], 2).await;
+    let id = |n: usize| jobs[n].spec.id;
+    let list = async |page_token: String| {
+        let query = ListQuery { page_token, ..ListQuery::default() };
+        bench.service.list(&caller("local"), query).await
+    };
+    // As where the way back to the place of job 1 takes more than one page.
+    let page = list(format!("{}.{}", id(3), id(1))).await.unwrap();
+    assert_eq!((page.jobs.len(), page.next_page_token.as_str()), (0, ""));
+    for unknown in [format!("{}.{}", id(3), id(2)), format!("{}.x", id(3))] {
+        assert_eq!(list(unknown).await.unwrap_err().code, Code::PageToken);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_whose_job_arrives_during_a_purge_stays() {
+    let bench = Bench::with(|config| config.retention.payloads = Clock::After(DAY));
+    bench.service.pause(&caller("local"), None, String::new(), false).await.unwrap();
+    let payload = |id: JobId| bench.dir.path().join("payloads").join(id.to_string());
+    // More than a step of them, so that there is a rest between the look and the removal of the last.
+    let ids: Vec<_> = (0..=PURGE_STEP_JOBS).map(|_| JobId::generate()).collect();
+    for id in &ids {
+        std::fs::write(payload(*id), "on its way").unwrap();
+    }
+    let late = *ids.last().unwrap();
+    let (service, runtime) = (bench.service.clone(), tokio::runtime::Handle::current());
+    let purge = move || {
+        let engine = service.engine().unwrap();
+        let mut spec = Some(Submitted { id: late, ..submitted(0) });
+        let mut arrive = |_| {
+            if let Some(spec) = spec.take() {
+                runtime.block_on(engine.journal.submit(spec, None)).unwrap();
+            }
+            true
+        };
+        engine.purger.run(clock::now_us() + 10 * DAY_US, &mut arrive)
+    };
+    tokio::task::spawn_blocking(purge).await.unwrap().unwrap();
+    assert_eq!(bench.job(late).status(), Status::Queued);
+    assert!(ids.into_iter().all(|id| payload(id).exists()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_removed_keeps_no_job() {
+    let bench = kept();
+    let (stuck, job) = (ended(&bench).await, ended(&bench).await);
+    let file = bench.report_file(stuck.spec.id);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    purge(&bench, &job, 2).await;
+    for id in [stuck.spec.id, job.spec.id] {
+        assert_eq!(bench.code_of_get(id).await, Some(Code::JobNotFound));
+    }
+    assert!(!bench.report_file(job.spec.id).exists());
 }
 
 /// However far a purge came, the next start ends it.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config,
     domain::{Job, JobId},
-    limits::RESTORE_BATCH,
+    limits::{JOURNAL_VALUE_BYTES_MAX, RESTORE_BATCH},
 };
 
 /// Spaces of a backup. Stored: never change them.
@@ -105,6 +105,10 @@ pub(super) fn restore(dir: &Path, config: &config::Journal, ask: Ask<'_>) -> Res
     let trees = Trees::existing(&db)?;
     let mut batches = Batches::default();
     while let Some((space, key, value)) = ask()? {
+        let (bytes, longest) = (key.len() + value.len(), key.len().max(value.len()));
+        if longest > JOURNAL_VALUE_BYTES_MAX {
+            return Err(Error::Damaged(format!("an entry of space {space} has {bytes} bytes")));
+        }
         match space {
             JOBS => {
                 let id = keys::job_id(&key)?;
@@ -117,7 +121,8 @@ pub(super) fn restore(dir: &Path, config: &config::Journal, ask: Ask<'_>) -> Res
             _ => return Err(Error::Damaged(format!("an entry is of space {space}"))),
         }
         batches.count += 1;
-        if batches.count == RESTORE_BATCH.0 {
+        batches.bytes += bytes;
+        if batches.count == RESTORE_BATCH.0 || batches.bytes >= RESTORE_BATCH.1 {
             std::mem::take(&mut batches).apply(&trees)?;
         }
     }
@@ -140,6 +145,7 @@ struct Batches {
     unfinished: Batch,
     meta: Batch,
     count: usize,
+    bytes: usize,
 }
 
 impl Batches {
