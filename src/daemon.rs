@@ -21,8 +21,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::listen::{Listeners, withdraw};
-use self::reload::{Changing, Reload};
+use self::{
+    files::Look,
+    listen::{Listeners, withdraw},
+    reload::{Changing, Reload},
+};
 pub(crate) use self::{
     found::Found,
     listen::{LOCK_FILE, lock},
@@ -87,8 +90,13 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     let usage = |e: telemetry::Error| Ended::new(Exit::Usage, e);
     let level = telemetry::logging(&config.log).map_err(usage)?;
     let metrics = telemetry::metrics().map_err(usage)?;
-    let settings = config.traces.clone();
-    tokio::task::spawn_blocking(move || traces::start(&settings))
+    let (settings, files) = (config.traces.clone(), file.map(Path::to_owned));
+    let seen = tokio::task::spawn_blocking(move || {
+        // What is written to it from here on is a change.
+        let seen = Look::at(files.as_slice());
+        traces::start(&settings).map(|()| seen)
+    });
+    let seen = seen
         .await
         .map_err(|e| Ended::new(Exit::Stopped, e))?
         .map_err(|e| Ended::new(Exit::Usage, e))?;
@@ -119,7 +127,7 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         level: level.clone(),
         effective: Arc::clone(&effective),
     };
-    let reload = Reload::start(file, changing);
+    let reload = Reload::start(file, seen, changing);
     let service = Service::new(config, audit.clone());
     let shutdown = CancellationToken::new();
     let operator = admin::Operator { effective, level, drain: asks.drain.clone() };

@@ -111,7 +111,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, Error> {
     }
     let quiet = LevelFilter::WARN;
     let list = match level.trim().parse::<LevelFilter>() {
-        Ok(own) if own > quiet => format!("{quiet},cvrsd={own}"),
+        Ok(own) if own > quiet => format!("{quiet},rustls=error,cvrsd={own}"),
         _ => level.to_owned(),
     };
     EnvFilter::builder().parse(format!("{list},{ACTS}")).map_err(|e| Error(e.to_string()))

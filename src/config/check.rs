@@ -170,6 +170,11 @@ fn traces(traces: &Traces) -> Result<(), Error> {
         return Err(Error(format!("traces.sample_ratio is {sample_ratio}, not 0 to 1")));
     }
     match endpoint {
+        // It is shown to operators.
+        Some(endpoint) if endpoint.contains('@') => Err(Error(
+            "traces.endpoint holds credentials; they belong into OTEL_EXPORTER_OTLP_HEADERS"
+                .to_owned(),
+        )),
         Some(endpoint) if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") => {
             Err(Error(format!("traces.endpoint is {endpoint:?}, not http:// or https://")))
         }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Config, Quota};
+use super::{Config, Quota, Tls};
 
 /// Stands in place of a secret.
 const REDACTED: &str = "redacted";
@@ -44,6 +44,16 @@ impl Effective {
         let mut state = self.write();
         state.config.auth.client.clone_from(&config.auth.client);
         state.take_origin("auth.client", origins);
+    }
+
+    /// The certificates of that configuration are in force, and who needs one.
+    pub fn take_tls(&self, config: &Config, origins: &Origins) {
+        let mut state = self.write();
+        let insecure_off_loopback = state.config.tls.insecure_off_loopback;
+        state.config.tls = Tls { insecure_off_loopback, ..config.tls.clone() };
+        for key in ["certificate", "key", "client_ca", "client_certificate_required"] {
+            state.take_origin(&format!("tls.{key}"), origins);
+        }
     }
 
     /// Sets the level of that configuration by `set`; it is then in force.
@@ -204,6 +214,23 @@ mod tests {
         std::fs::write(&file, &toml).unwrap();
         let (again, _) = read(Some(&file), Some(HashMap::new())).unwrap();
         assert_eq!(again, shown.read().config, "{toml}");
+    }
+
+    #[test]
+    fn certificates_that_a_reload_took_over_are_shown_and_what_needs_a_start_is_not() {
+        let shown = effective("[tls]\ncertificate = \"a\"\nkey = \"b\"\n", &[]);
+        let mut config = Config::default();
+        config.tls.certificate = Some("c".into());
+        config.tls.insecure_off_loopback = true;
+        let origins = Origins::from([("tls.certificate".to_owned(), "another file".to_owned())]);
+        shown.take_tls(&config, &origins);
+        let toml = shown.toml();
+        let line = |start: &str| toml.lines().find(|line| line.starts_with(start)).unwrap();
+        assert!(line("certificate = \"c\"").ends_with("another file"), "{toml}");
+        assert!(
+            line("insecure_off_loopback").starts_with("insecure_off_loopback = false"),
+            "{toml}"
+        );
     }
 
     #[test]

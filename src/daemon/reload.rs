@@ -30,11 +30,11 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Starts to look at the files.
-    pub(super) fn start(file: Option<&Path>, changing: Changing) -> Self {
+    /// Starts to look at the files, of which the one of the configuration was like that when it was read.
+    pub(super) fn start(file: Option<&Path>, config: Look, changing: Changing) -> Self {
         let asked = Arc::new(Notify::new());
         let read = Read { file: file.map(Path::to_owned), changing };
-        let task = tokio::spawn(follow(read, Arc::clone(&asked)));
+        let task = tokio::spawn(follow(read, Watched::new(config), Arc::clone(&asked)));
         Self { asked, _task: AbortOnDropHandle::new(task) }
     }
 
@@ -77,9 +77,9 @@ struct Read {
 }
 
 /// Reads again whatever was asked for or has changed; never ends.
-async fn follow(read: Read, asked: Arc<Notify>) {
-    let Some([config, certificates]) = read.look().await else { return };
-    let (mut config, mut certificates) = (Watched::new(config), Watched::new(certificates));
+async fn follow(read: Read, mut config: Watched, asked: Arc<Notify>) {
+    let Some([_, certificates]) = read.look().await else { return };
+    let mut certificates = Watched::new(certificates);
     let mut ticks = interval(FILES_LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Instant::now();
@@ -156,7 +156,13 @@ impl Read {
         }
         let mut steps = vec![("clients", clients.map_err(|e| e.to_string()))];
         let certificates = match tls {
-            Some(tls) => Some(tls.reload(&config.tls)),
+            Some(tls) => {
+                let taken = tls.reload(&config.tls);
+                if taken.is_ok() {
+                    effective.take_tls(config, origins);
+                }
+                Some(taken)
+            }
             None => config.tls.certificate.is_some().then_some(Err(tls::Error::Mode)),
         };
         steps.extend(certificates.map(|done| ("certificates", done.map_err(|e| e.to_string()))));

@@ -109,5 +109,6 @@ fn check_canonical(header: &Header, rules: &Rules, kind: RowKind, row: &[u8], er
     assert_eq!(named(&again), named(errors));
     let mut twice = Vec::new();
     canonical.canonical(&stored, &mut twice);
-    assert_eq!(twice, stored);
+    // A value may end with a carriage return; at the end of a line one is taken for the line's.
+    assert_eq!(twice, stored.strip_suffix(b"\r").unwrap_or(&stored));
 }
