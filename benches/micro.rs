@@ -19,7 +19,9 @@ use cvrsd::{
         Checker, Header, Need, Profile, RowKind, Rules,
         sample::{Model, Sample},
     },
-    domain::{JobId, MediaType, Operation, Payload, Storage, StorageSet, Submitted, Tenant},
+    domain::{
+        JobId, MediaType, Operation, Origin, Payload, Storage, StorageSet, Submitted, Tenant,
+    },
     intake::{Lines, TextLimits},
     journal::{self, Handle, Sled},
     poison::Poison,
@@ -288,7 +290,7 @@ fn spec() -> Submitted {
         },
         order: 0,
         rules: rules(),
-        trace: None,
+        origin: Origin::default(),
     }
 }
 

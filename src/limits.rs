@@ -247,6 +247,8 @@ pub const OWN_DAEMON_WAIT: Duration = Duration::from_secs(30);
 pub const AUDIT_QUEUE: usize = 4_096;
 /// Entries that are written and synced together at most.
 pub const AUDIT_GROUP_MAX: usize = 512;
+/// How long an entry that nobody waits for may wait for others, before it is synced with them.
+pub const AUDIT_DELAY: Duration = Duration::from_millis(100);
 /// Bytes of one line of the audit log.
 pub const AUDIT_LINE_BYTES_MAX: u64 = 4 << 10;
 /// Characters that an entry keeps of what a proxy claims.

@@ -28,12 +28,14 @@ const SUFFIX: &str = ".log";
 pub(super) struct Tip {
     pub(super) seq: u64,
     pub(super) hash: String,
+    /// The newest submit that the log knows of; `None` before the first start over a journal has ended.
+    pub(super) order: Option<u64>,
 }
 
 impl Tip {
     /// Before the first entry.
     pub(super) fn origin() -> Self {
-        Self { seq: 0, hash: "0".repeat(HASH_CHARS) }
+        Self { seq: 0, hash: "0".repeat(HASH_CHARS), order: None }
     }
 }
 
@@ -44,6 +46,7 @@ pub(super) struct Stored {
     pub(super) time: jiff::Timestamp,
     pub(super) kind: String,
     pub(super) segment: Option<u64>,
+    order: Option<u64>,
     prev: String,
 }
 
@@ -65,7 +68,7 @@ pub(super) fn next(tip: &Tip, entry: &Entry, time_us: i64) -> io::Result<(String
     line.pop();
     let hash = hex(Sha256::digest(&line));
     line.extend([SEAL, &hash, END, "\n"]);
-    Ok((line, Tip { seq, hash }))
+    Ok((line, Tip { seq, hash, order: entry.order.or(tip.order) }))
 }
 
 /// Reads a line without its end, as the next of the chain. `tip` is `None` where the line before is not kept.
@@ -92,7 +95,8 @@ pub(super) fn read(line: &[u8], tip: Option<&Tip>) -> Result<(Stored, Tip), &'st
             return Err("its number does not follow");
         }
     }
-    let tip = Tip { seq: read.seq, hash: hash.to_owned() };
+    let order = read.order.or(tip.and_then(|tip| tip.order));
+    let tip = Tip { seq: read.seq, hash: hash.to_owned(), order };
     Ok((read, tip))
 }
 

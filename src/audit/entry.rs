@@ -1,17 +1,13 @@
 //! What an entry says.
 
-use std::{
-    fmt::{self, Write as _},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{JobId, Operation, Storage, Trace},
+    domain::{JobId, Operation, Origin, Payload, Storage, Submitted},
     error::Code,
-    limits::{AUDIT_DETAIL_CHARS_MAX, AUDIT_FORWARDED_CHARS_MAX},
+    limits::AUDIT_DETAIL_CHARS_MAX,
 };
 
 macro_rules! kinds {
@@ -56,10 +52,12 @@ kinds! {
     TokenIssue = "token.issue";
     /// A token for a token.
     TokenRefresh = "token.refresh";
-    /// An upload is accepted and becomes that job. Durable before the job is.
+    /// The journal held together at a start, with `count` jobs and that newest one.
+    Journal = "journal.verified";
+    /// An upload is accepted and has become that job. In the log soon after it, or else at the next start.
     Submit = "job.submit";
-    /// The job of an entry before was not made after all.
-    Unmade = "job.unmade";
+    /// An upload under an idempotency key that had made that job before.
+    Repeat = "job.repeat";
     /// A job is asked to stop. Durable before it is told.
     Cancel = "job.cancel";
     /// A client reads a job for the first time, or for the first time after its end.
@@ -88,55 +86,6 @@ impl Serialize for Kind {
     }
 }
 
-/// A listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Face {
-    /// The gRPC listener.
-    Grpc,
-    /// The REST listener.
-    Rest,
-    /// The admin listener.
-    Admin,
-}
-
-/// Where a call comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Origin {
-    /// The listener.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub face: Option<Face>,
-    /// The address at the other end of the connection.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<SocketAddr>,
-    /// What a proxy claims of the caller's address. Anybody can claim it, so nothing is decided by it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forwarded: Option<Arc<str>>,
-    /// The request's span; shown is the id of the trace, which the log and the answer name too.
-    #[serde(rename = "request", skip_serializing_if = "Option::is_none", serialize_with = "id")]
-    pub trace: Option<Trace>,
-}
-
-impl Origin {
-    /// An origin at that listener. Of the claim only printable ASCII is kept, and not more than
-    /// `limits::AUDIT_FORWARDED_CHARS_MAX`.
-    #[must_use]
-    pub fn new(
-        face: Face,
-        peer: Option<SocketAddr>,
-        forwarded: Option<&[u8]>,
-        trace: Option<Trace>,
-    ) -> Self {
-        let printable =
-            |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
-        let kept = |bytes: &[u8]| -> String {
-            bytes.iter().take(AUDIT_FORWARDED_CHARS_MAX).map(printable).collect()
-        };
-        let forwarded = forwarded.map(|bytes| kept(bytes).into());
-        Self { face: Some(face), peer, forwarded, trace }
-    }
-}
-
 /// One entry, without its place in the chain. What is `None` is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
@@ -157,6 +106,9 @@ pub struct Entry {
     /// The job.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text")]
     pub job: Option<JobId>,
+    /// Place in the order of all submits: that of the job, or of the newest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
     /// What a job does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<&'static str>,
@@ -194,6 +146,7 @@ impl Entry {
             client: None,
             tenant: None,
             job: None,
+            order: None,
             operation: None,
             storage: None,
             segment: None,
@@ -210,6 +163,21 @@ impl Entry {
     pub fn from(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
+    }
+
+    /// A job that was accepted, as the journal has it.
+    #[must_use]
+    pub fn submitted(spec: &Submitted) -> Self {
+        let Payload { length, sha256, .. } = &spec.payload;
+        Self {
+            client: Some(spec.client.clone()),
+            tenant: Some(spec.tenant.to_string()),
+            job: Some(spec.id),
+            order: Some(spec.order),
+            bytes: Some(*length),
+            sha256: Some(hex(sha256)),
+            ..Self::new(Kind::Submit).from(spec.origin.clone()).doing(spec.operation)
+        }
     }
 
     /// As refused for that reason.
@@ -261,11 +229,6 @@ pub fn hex(digest: impl AsRef<[u8]>) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-#[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn id<S: Serializer>(trace: &Option<Trace>, serializer: S) -> Result<S::Ok, S::Error> {
-    trace.as_ref().map(Trace::id_text).serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]

@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Builder,
+    sync::{mpsc, oneshot},
+    time::timeout_at,
+};
 
 use super::{
     Error,
@@ -22,7 +26,7 @@ use super::{
 use crate::{
     clock, config,
     domain::JobId,
-    limits::{AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX},
+    limits::{AUDIT_DELAY, AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX},
     poison::Poison,
 };
 
@@ -37,6 +41,7 @@ struct Inner {
     sender: mpsc::Sender<Command>,
     job_reads: bool,
     anchor_interval: Duration,
+    opened_at: Option<u64>,
     state: Mutex<State>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -81,6 +86,7 @@ impl Log {
             sender,
             job_reads: config.job_reads,
             anchor_interval: config.anchor_interval,
+            opened_at: writer.tip().order,
             state: Mutex::new(state),
             thread: Mutex::default(),
         });
@@ -90,7 +96,8 @@ impl Log {
                 inner.state().tip = tip.clone();
             }
         };
-        let work = move || write(writer, receiver, &poison, &tell);
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let work = move || runtime.block_on(write(writer, receiver, &poison, &tell));
         let thread = thread::Builder::new().name("audit-writer".to_owned()).spawn(work)?;
         *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         inner.anchor(now);
@@ -120,6 +127,23 @@ impl Log {
         let command = Command::Append(Box::new(entry), Some(written));
         inner.sender.blocking_send(command).map_err(|_| Error::Stopped)?;
         waiting.blocking_recv().map_err(|_| Error::Stopped)
+    }
+
+    /// Records an entry without waiting for the disk, for a thread that is none of the runtime's. Waits for room.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] after a failure.
+    pub fn queue_blocking(&self, entry: Entry) -> Result<(), Error> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let command = Command::Append(Box::new(entry), None);
+        inner.sender.blocking_send(command).map_err(|_| Error::Stopped)
+    }
+
+    /// Place of the newest submit that the log knew of when it was opened; `None` where it was new, or nothing is
+    /// recorded.
+    #[must_use]
+    pub fn newest_order(&self) -> Option<u64> {
+        self.inner.as_ref().and_then(|inner| inner.opened_at)
     }
 
     /// Records an entry without waiting for the disk: of what changes nothing.
@@ -213,8 +237,9 @@ impl Inner {
     }
 }
 
-/// Appends what comes, as much together as waits, until closed or until a write fails.
-fn write(
+/// Appends what comes, as much together as waits, until closed or until a write fails. Blocks its thread, which
+/// has nothing else to do.
+async fn write(
     mut writer: Writer,
     mut receiver: mpsc::Receiver<Command>,
     poison: &Poison,
@@ -223,7 +248,8 @@ fn write(
     let _guard = poison.guard("the audit writer");
     let mut commands = Vec::new();
     let mut closed = false;
-    while !closed && receiver.blocking_recv_many(&mut commands, AUDIT_GROUP_MAX) > 0 {
+    while !closed && receiver.recv_many(&mut commands, AUDIT_GROUP_MAX).await > 0 {
+        gather(&mut commands, &mut receiver).await;
         let (mut entries, mut waiting) = (Vec::new(), Vec::new());
         for command in commands.drain(..) {
             match command {
@@ -243,5 +269,23 @@ fn write(
         for written in waiting {
             let _ = written.send(());
         }
+    }
+}
+
+/// Where nobody waits for the disk, waits a moment for more, so that a sync is of many entries.
+async fn gather(commands: &mut Vec<Command>, receiver: &mut mpsc::Receiver<Command>) {
+    let until = tokio::time::Instant::now() + AUDIT_DELAY;
+    while commands.len() < AUDIT_GROUP_MAX && !commands.iter().any(Command::is_urgent) {
+        let room = AUDIT_GROUP_MAX - commands.len();
+        match timeout_at(until, receiver.recv_many(commands, room)).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+impl Command {
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Close | Self::Append(_, Some(_)))
     }
 }

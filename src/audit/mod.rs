@@ -14,7 +14,8 @@ mod writer;
 
 use std::{io, path::Path};
 
-pub use entry::{Entry, Face, Kind, Origin, hex};
+pub use crate::domain::{Face, Origin};
+pub use entry::{Entry, Kind, hex};
 pub use log::Log;
 pub use verify::{Broken, Summary, verify};
 

@@ -76,7 +76,13 @@ impl Writer {
         };
         let file = File::options().create(true).truncate(false).write(true).open(&path)?;
         let Some(ended) = ended else {
-            let tip = before.ok_or_else(|| Broken::new(&path, 0, "it has no entry"))?;
+            let mut tip = before.ok_or_else(|| Broken::new(&path, 0, "it has no entry"))?;
+            if number > 1 {
+                // Its last line alone does not tell of the newest submit.
+                let path = chain::path(dir, number - 1);
+                let whole = chain::read_segment(&path, number - 1, None, &mut |_, _| ())?;
+                tip.order = whole.and_then(|ended| ended.tip.order);
+            }
             let mut writer = Self::on(dir, config, file, number, now_us, tip);
             writer.file.set_len(0)?;
             writer.begin(now_us)?;
@@ -151,7 +157,9 @@ impl Writer {
     /// The first entry of a segment.
     fn begin(&mut self, now_us: i64) -> io::Result<()> {
         let (segment, format) = (Some(self.number), Some(FORMAT));
-        self.write(&[Entry { segment, count: format, ..Entry::new(Kind::Segment) }], now_us)?;
+        let order = self.tip.order;
+        let begins = Entry { segment, count: format, order, ..Entry::new(Kind::Segment) };
+        self.write(&[begins], now_us)?;
         sync_folder(&self.dir)
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Columns of the tab-separated form, after the members of an entry.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "seq",
     "time",
     "kind",
@@ -29,6 +29,7 @@ const COLUMNS: [&str; 19] = [
     "client",
     "tenant",
     "job",
+    "order",
     "operation",
     "storage",
     "segment",

@@ -1,6 +1,6 @@
 //! What can happen to a job. A job is the fold of its events.
 
-use super::{Failure, JobId, Operation, Outcome, PerStorage, StorageSet, Tenant, Trace};
+use super::{Failure, JobId, Operation, Origin, Outcome, PerStorage, StorageSet, Tenant};
 use crate::cvrs::Rules;
 
 /// One thing that happened to one job.
@@ -97,8 +97,8 @@ pub struct Submitted {
     pub order: u64,
     /// The validation rules in force at submit; a resumed validation keeps them.
     pub rules: Rules,
-    /// The span of the request that submitted it, where that is traced.
-    pub trace: Option<Trace>,
+    /// Where it was submitted from; nothing where it was stored before that was kept.
+    pub origin: Origin,
 }
 
 /// A body that was taken, whole.

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 
 use super::{
-    Applied, Ending, Event, EventKind, Failure, Job, JobId, MediaType, Operation, Outcome, Payload,
-    PerStorage, Status, Storage, StorageSet, Submitted, Tenant, Validated,
+    Applied, Ending, Event, EventKind, Failure, Job, JobId, MediaType, Operation, Origin, Outcome,
+    Payload, PerStorage, Status, Storage, StorageSet, Submitted, Tenant, Validated,
 };
 use crate::{
     cvrs::{Profile, Rules},
@@ -35,7 +35,7 @@ pub(crate) fn submitted(order: u64) -> Submitted {
             submission_date: Date::constant(2026, 11, 23),
             future_tolerance_days: 1,
         },
-        trace: None,
+        origin: Origin::default(),
     }
 }
 

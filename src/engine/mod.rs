@@ -10,6 +10,7 @@
 //! One lane a tenant: its jobs run one after the other in submit order. Lanes run side by side. Small
 //! jobs run in groups, which share their commits.
 
+mod audited;
 mod backup;
 mod command;
 mod explain;

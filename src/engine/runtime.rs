@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    audited::{self, Submits},
     backup::Links,
     measure::Sizes,
     operate::to_scheduler,
@@ -99,7 +100,7 @@ impl Engine {
     pub fn start(parts: Parts, config: &Config, poison: &Poison) -> Result<Self, Error> {
         let Parts { journal: stored, store, spool, audit } = parts;
         let began = Instant::now();
-        let jobs = stored.verify()?;
+        let jobs = audited::verify(&*stored, &audit)?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(jobs, elapsed_ms, "journal verified");
         hit(Point::StartVerified);
@@ -116,6 +117,7 @@ impl Engine {
         // Who hears that a job has ended must find its place free.
         let mut observers: Vec<Arc<dyn journal::Observer>> =
             vec![quotas.clone(), tally.clone(), hub.clone(), scheduler.clone()];
+        observers.push(Submits::new(audit.clone(), poison.clone()));
         observers.extend(traces::jobs(&stored));
         let lookouts = {
             let (journal, records) = (Arc::clone(&stored), Arc::clone(&store));

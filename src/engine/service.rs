@@ -242,7 +242,7 @@ impl Service {
             // Filled in once the body is there.
             payload: Payload { media_type, length: 0, sha256: [0; 32], inline: false },
             order: 0,
-            trace: caller.origin.trace.filter(|trace| trace.sampled),
+            origin: caller.origin.clone(),
             rules: rules(&self.shared.validation, received_us),
         };
         let expected = Expected { length, sha256: request.content_sha256 };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::{self, Entry, Kind},
-    domain::{Job, JobId, Payload, Storage, Submitted},
+    domain::{Job, JobId, Storage, Submitted},
     error::{Code, Error},
     intake::{Expected, Spool, Upload},
     journal,
@@ -87,12 +87,10 @@ impl Submit {
             self.poison.trip(format!("the payload of job {id} could not be kept"));
         })?;
         let has_file = inline.is_none();
-        // No job without its entry, whatever happens in between.
-        self.audited.accept(&self.spec).await?;
         // Where the journal failed, the job may be durable all the same, so its payload stays; the next
         // start sweeps it away if there is no such job.
         let submitted = self.journal.submit(self.spec, inline).await.map_err(internal)?;
-        self.audited.settle(id, &submitted).await?;
+        self.audited.settle(&submitted).await?;
         if has_file && !matches!(submitted, journal::Submission::New(_)) {
             remove_payload(self.spool, id).await;
         }
@@ -122,24 +120,15 @@ impl Audited {
         self.audit.refuse(self.entry.clone().refused(error.code));
     }
 
-    /// Durable before the job is.
-    async fn accept(&self, spec: &Submitted) -> Result<(), Error> {
-        let Payload { length, sha256, .. } = &spec.payload;
-        let (bytes, sha256) = (Some(*length), Some(audit::hex(sha256)));
-        let entry = Entry { bytes, sha256, ..self.entry.clone().of(spec.id) };
-        self.audit.record(entry).await.map_err(stopping)
-    }
-
-    /// Tells where the journal did not make the job that was accepted.
-    async fn settle(&self, id: JobId, submitted: &journal::Submission) -> Result<(), Error> {
+    /// Tells where the journal made no job of it.
+    async fn settle(&self, submitted: &journal::Submission) -> Result<(), Error> {
         let (made, code) = match submitted {
             journal::Submission::New(_) => return Ok(()),
             journal::Submission::Existing(job) => (job, None),
             journal::Submission::Conflict(job) => (job, Some(Code::RequestConflict)),
         };
-        let detail = format!("its idempotency key had made job {}", made.spec.id);
-        let entry = Entry { kind: Kind::Unmade, code, ..self.entry.clone() };
-        self.audit.note(entry.of(id).saying(detail)).await.map_err(stopping)
+        let entry = Entry { kind: Kind::Repeat, code, ..self.entry.clone() };
+        self.audit.note(entry.of(made.spec.id)).await.map_err(stopping)
     }
 }
 

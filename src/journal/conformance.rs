@@ -14,8 +14,8 @@ use super::{Change, Error, Journal, Memory, Purge, Purged, Sled};
 use crate::{
     config,
     domain::{
-        Applied, Ending, Event, EventKind, Job, JobId, Operation, Outcome, Payload, PurgedJob,
-        StorageSet, Submitted, Tenant, Trace, Validated,
+        Applied, Ending, Event, EventKind, Job, JobId, Operation, Origin, Outcome, Payload,
+        PurgedJob, StorageSet, Submitted, Tenant, Validated,
         testing::{event, failure, first, legal, submitted},
     },
     limits::SMALL_PAYLOAD_BYTES_MAX,
@@ -446,7 +446,10 @@ fn random_spec(order: u64, rng: &mut fastrand::Rng) -> Submitted {
         storages: StorageSet::from_bits(rng.u32(..4)).unwrap(),
         validate_only: rng.u8(..5) == 0,
         request_id: rng.bool().then(|| format!("key-{order}")),
-        trace: rng.bool().then(|| Trace { id: rng.u128(1..), span: rng.u64(1..), sampled: true }),
+        origin: Origin {
+            forwarded: rng.bool().then(|| "for=192.0.2.1".into()),
+            ..Origin::default()
+        },
         ..if rng.bool() { small } else { submitted(order) }
     }
 }

@@ -14,7 +14,9 @@ use crate::domain::{Event, EventKind, Job, JobId, Outcome, Trace};
 
 /// The job, and below it the steps that it came to. Made again, they have the same ids.
 pub(super) fn spans(job: &Job, events: &[Event]) -> Vec<SpanData> {
-    let (Some(submit), Some(end_us)) = (job.spec.trace, job.end_time_us) else { return Vec::new() };
+    let (Some(submit), Some(end_us)) = (job.spec.origin.trace, job.end_time_us) else {
+        return Vec::new();
+    };
     let own = place(submit, job.spec.id, 0);
     let of = |wanted: fn(&EventKind) -> bool| {
         events.iter().find(|event| wanted(&event.kind)).map(|event| event.time_us)

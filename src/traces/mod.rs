@@ -126,7 +126,7 @@ impl Observer for Jobs {
     fn committed(&self, group: &[Committed]) {
         for Committed { job, events } in group {
             let ended = job.is_terminal() && !events.is_empty();
-            if ended && job.spec.trace.is_some() {
+            if ended && job.spec.origin.trace.is_some_and(|trace| trace.sampled) {
                 self.tracer.offer(Item::Job(job.spec.id, Arc::clone(&self.journal)));
             }
         }

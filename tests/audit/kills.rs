@@ -59,6 +59,13 @@ fn every_answered_submit_and_cancel_has_its_entry_over_kills() {
     assert_eq!(missing, None, "an answered submit");
     let missing = answered.cancels.iter().find(|id| !cancels.contains(*id));
     assert_eq!(missing, None, "an answered cancel");
+    // One entry for each job, whether it was made by the commit or by a start.
+    let made: Vec<u64> = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "job.submit")
+        .map(|entry| entry["order"].as_u64().unwrap())
+        .collect();
+    assert_eq!(made.iter().copied().collect::<HashSet<_>>(), (1..=made.len() as u64).collect());
     let starts = entries.iter().filter(|entry| entry["kind"] == "daemon.start").count();
     assert_eq!(starts as u64, KILLS + 1);
     verify(dir.path());

@@ -97,9 +97,15 @@ fn another_format_is_refused_and_nothing_is_written() {
         for marker in markers {
             let what = format!("{file} is {marker:?}");
             let case = Case::new(&place, &what, |dir| fs::write(dir.join(file), marker).unwrap());
-            let before = files::digest(&case.dir());
+            // The audit log tells of the start that was refused.
+            let digest = |dir: &Path| {
+                let mut files = files::digest(dir);
+                files.retain(|(name, _)| !name.starts_with("audit/"));
+                files
+            };
+            let before = digest(&case.dir());
             assert_eq!(case.check(), Noticed::AtStart, "{what}");
-            let after = files::digest(&case.dir());
+            let after = digest(&case.dir());
             assert_eq!(before, after, "{what}: something was written");
         }
     }

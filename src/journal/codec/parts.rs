@@ -4,8 +4,8 @@ use super::{date, envelope::Fault};
 use crate::{
     cvrs::{Profile, Rules},
     domain::{
-        Applied, Failure, JobId, MediaType, Operation, Outcome, Payload, PerStorage, StorageSet,
-        Submitted, Tenant, Trace, Validated,
+        Applied, Face, Failure, JobId, MediaType, Operation, Origin, Outcome, Payload, PerStorage,
+        StorageSet, Submitted, Tenant, Trace, Validated,
     },
     error::Code,
     proto::storage,
@@ -30,7 +30,7 @@ pub(super) fn submitted_to_proto(spec: &Submitted) -> storage::Submitted {
         order: spec.order,
         rules: Some(rules_to_proto(&spec.rules)),
         inline: spec.payload.inline,
-        trace: spec.trace.map(trace_to_proto).unwrap_or_default(),
+        origin: (spec.origin != Origin::default()).then(|| origin_to_proto(&spec.origin)),
     }
 }
 
@@ -64,26 +64,69 @@ pub(super) fn submitted_from_proto(
         },
         order: message.order,
         rules: rules_from_proto(message.rules.ok_or("its rules are missing")?)?,
-        trace: trace_from_proto(&message.trace)?,
+        origin: message.origin.map(origin_from_proto).transpose()?.unwrap_or_default(),
     })
 }
 
-fn trace_to_proto(trace: Trace) -> Vec<u8> {
-    [&trace.id.to_be_bytes()[..], &trace.span.to_be_bytes()].concat()
+fn origin_to_proto(origin: &Origin) -> storage::Origin {
+    let Origin { face, peer, forwarded, trace } = origin;
+    storage::Origin {
+        face: match face {
+            None => 0,
+            Some(Face::Grpc) => 1,
+            Some(Face::Rest) => 2,
+            Some(Face::Admin) => 3,
+        },
+        peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+        forwarded: forwarded.as_deref().unwrap_or_default().to_owned(),
+        trace: trace.map(trace_to_proto).unwrap_or_default(),
+    }
 }
 
-/// What is stored is sampled.
+fn origin_from_proto(message: storage::Origin) -> Result<Origin, Fault> {
+    let face = match message.face {
+        0 => None,
+        1 => Some(Face::Grpc),
+        2 => Some(Face::Rest),
+        3 => Some(Face::Admin),
+        _ => return Err("its face is unknown".into()),
+    };
+    let peer = Some(message.peer).filter(|peer| !peer.is_empty());
+    let peer = peer.map(|peer| peer.parse()).transpose();
+    let origin = Origin {
+        face,
+        peer: peer.map_err(|_| "its peer is no address")?,
+        forwarded: Some(message.forwarded).filter(|f| !f.is_empty()).map(Into::into),
+        trace: trace_from_proto(&message.trace)?,
+    };
+    if origin == Origin::default() {
+        return Err("its origin is none".into());
+    }
+    Ok(origin)
+}
+
+fn trace_to_proto(trace: Trace) -> Vec<u8> {
+    let sampled = [u8::from(trace.sampled)];
+    [&trace.id.to_be_bytes()[..], &trace.span.to_be_bytes(), &sampled].concat()
+}
+
 fn trace_from_proto(bytes: &[u8]) -> Result<Option<Trace>, Fault> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let parts = bytes.split_first_chunk().and_then(|(id, rest)| Some((*id, rest.try_into().ok()?)));
-    let (id, span) = parts.ok_or("its trace has another length")?;
-    let (id, span) = (u128::from_be_bytes(id), u64::from_be_bytes(span));
+    let length = "its trace has another length";
+    let (id, rest) = bytes.split_first_chunk().ok_or(length)?;
+    let (span, rest) = rest.split_first_chunk().ok_or(length)?;
+    let sampled = match rest {
+        [0] => false,
+        [1] => true,
+        _ => return Err(length.into()),
+    };
+    let (id, span) = (u128::from_be_bytes(*id), u64::from_be_bytes(*span));
     if id == 0 || span == 0 {
         return Err("its trace is none".into());
     }
-    Ok(Some(Trace { id, span, sampled: true }))
+    Ok(Some(Trace { id, span, sampled }))
 }
 
 fn rules_to_proto(rules: &Rules) -> storage::Rules {

@@ -1,19 +1,20 @@
 //! Everything reads back, nothing damaged is taken for whole, the longest value fits.
 
 use jiff::civil::Date;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample};
 use prost::Message;
 
 use super::*;
 use crate::{
     cvrs::{Profile, Rules},
     domain::{
-        Applied, Ending, EventKind, Failure, MediaType, Operation, Outcome, Payload, PerStorage,
-        Status, StorageSet, Submitted, Tenant, Trace, Validated, testing,
+        Applied, Ending, EventKind, Face, Failure, MediaType, Operation, Origin, Outcome, Payload,
+        PerStorage, Status, StorageSet, Submitted, Tenant, Trace, Validated, testing,
     },
     error::Code,
     limits::{
-        NAME_CHARS_MAX, REQUEST_ID_CHARS_MAX, SENTENCE_CHARS_MAX, WARNINGS_BYTES_MAX, WARNINGS_MAX,
+        AUDIT_FORWARDED_CHARS_MAX, NAME_CHARS_MAX, REQUEST_ID_CHARS_MAX, SENTENCE_CHARS_MAX,
+        WARNINGS_BYTES_MAX, WARNINGS_MAX,
     },
 };
 
@@ -62,7 +63,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
         payload(),
         any::<u64>(),
         rules(),
-        option::of((1..=u128::MAX, 1..=u64::MAX)),
+        origin(),
     )
         .prop_map(
             move |(
@@ -75,7 +76,7 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
                 payload,
                 order,
                 rules,
-                trace,
+                origin,
             )| {
                 Submitted {
                     id,
@@ -88,10 +89,24 @@ fn submitted(id: JobId) -> impl Strategy<Value = Submitted> {
                     payload,
                     order,
                     rules,
-                    trace: trace.map(|(id, span)| Trace { id, span, sampled: true }),
+                    origin,
                 }
             },
         )
+}
+
+fn origin() -> impl Strategy<Value = Origin> {
+    let face = option::of(sample::select(vec![Face::Grpc, Face::Rest, Face::Admin]));
+    let peer = option::of((any::<[u8; 16]>(), any::<u16>()));
+    let trace = option::of((1..=u128::MAX, 1..=u64::MAX, any::<bool>()));
+    (face, peer, option::of("[ -~]{1,200}"), trace).prop_map(|(face, peer, forwarded, trace)| {
+        Origin {
+            face,
+            peer: peer.map(|(ip, port)| (ip, port).into()),
+            forwarded: forwarded.map(Into::into),
+            trace: trace.map(|(id, span, sampled)| Trace { id, span, sampled }),
+        }
+    })
 }
 
 fn validated() -> impl Strategy<Value = Validated> {
@@ -352,6 +367,10 @@ fn longest_job() -> Job {
     spec.tenant = Tenant::new(&"t".repeat(NAME_CHARS_MAX)).unwrap();
     spec.client = "c".repeat(NAME_CHARS_MAX);
     spec.request_id = Some("r".repeat(REQUEST_ID_CHARS_MAX));
+    let trace = Some(Trace { id: u128::MAX, span: u64::MAX, sampled: true });
+    let peer = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".parse().ok();
+    let forwarded = "f".repeat(AUDIT_FORWARDED_CHARS_MAX);
+    spec.origin = Origin::new(Face::Admin, peer, Some(forwarded.as_bytes()), trace);
     spec.payload.length = u64::MAX;
     spec.validate_only = true;
     spec.rules.admin_date_min = Date::MIN;

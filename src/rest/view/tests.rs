@@ -2,8 +2,8 @@ use super::{super::openapi::examples, *};
 use crate::{
     cvrs::{Profile, Rules},
     domain::{
-        Applied, Ending, Event, EventKind, JobId, MediaType, Operation, Payload, PerStorage,
-        StorageSet, Submitted, Tenant, Validated,
+        Applied, Ending, Event, EventKind, JobId, MediaType, Operation, Origin, Payload,
+        PerStorage, StorageSet, Submitted, Tenant, Validated,
     },
     error::Code,
 };
@@ -29,7 +29,7 @@ fn submitted(validate_only: bool) -> Job {
             submission_date: jiff::civil::date(2026, 11, 23),
             future_tolerance_days: 1,
         },
-        trace: None,
+        origin: Origin::default(),
     };
     let kind = EventKind::Submitted(Box::new(spec));
     Job::first(&Event { seq: 1, time_us: 1_700_000_000_000_000, kind }).unwrap()
