@@ -161,9 +161,12 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         drain(config, &service, &shutdown, &mut faces).await;
     }
     withdraw(&config.data.dir);
-    close_audit(&audit, ended.as_ref().err()).await;
-    if tokio::task::spawn_blocking(traces::close).await.is_err() {
-        tracing::warn!("the last traces are lost");
+    // After a failure nothing is waited for.
+    if !poison.is_tripped() {
+        close_audit(&audit, ended.as_ref().err()).await;
+        if tokio::task::spawn_blocking(traces::close).await.is_err() {
+            tracing::warn!("the last traces are lost");
+        }
     }
     if let Some(reason) = poison.reason() {
         // Closing the stores in order would write and sync again on top of what failed.
@@ -213,7 +216,7 @@ async fn authenticator(config: &Config, audit: &audit::Log) -> Result<Authentica
     let open = move || Authenticator::open(&auth, &dir, audit);
     let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|e| Ended::new(Exit::Stopped, e))?.map_err(|e| match e {
-        auth::OpenError::Keys(_) => Ended::new(Exit::Stopped, e),
+        auth::OpenError::Keys(_) | auth::OpenError::Audit(_) => Ended::new(Exit::Stopped, e),
         auth::OpenError::Clients(_) | auth::OpenError::Mode => Ended::new(Exit::Usage, e),
     })
 }

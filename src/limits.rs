@@ -257,6 +257,8 @@ pub const AUDIT_FORWARDED_CHARS_MAX: usize = 200;
 pub const AUDIT_DETAIL_CHARS_MAX: usize = 200;
 /// Refusals that are recorded one by one in each interval.
 pub const AUDIT_REFUSALS_MAX: u64 = 120;
+/// The same in each day, so that years of refusals are some gigabytes.
+pub const AUDIT_REFUSALS_DAY_MAX: u64 = 5_000;
 /// That interval.
 pub const AUDIT_REFUSALS_INTERVAL: Duration = Duration::from_mins(1);
 /// Reads of jobs that are remembered as recorded; where there are more, all are forgotten.

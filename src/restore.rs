@@ -59,9 +59,6 @@ pub enum Error {
     Verify(#[from] verify::Refused),
 }
 
-/// Parts of a directory of which damage stops one job and nothing else.
-const OF_JOBS: [&str; 3] = ["payloads", "work", "reports"];
-
 /// Makes the data directory of that configuration out of a backup. Files of single jobs may be damaged, as they may
 /// have been where the backup was taken; the findings name them. Blocks.
 ///
@@ -75,9 +72,9 @@ pub fn run(file: &Path, config: &Config) -> Result<Restored, Error> {
     let from = BufReader::with_capacity(1 << 20, File::open(file)?);
     let unfinished = unfinished(&dir);
     let refused = |ended: daemon::Ended| verify::Refused { exit: ended.exit, reason: ended.reason };
-    let lock = daemon::lock(&unfinished).map_err(refused)?;
+    let _lock = daemon::lock(&unfinished).map_err(refused)?;
     let restored = clear(&unfinished).map_err(Error::from).and_then(|()| {
-        let restored = fill(from, &unfinished, config, lock)?;
+        let restored = fill(from, &unfinished, config)?;
         fs::rename(&unfinished, &dir)?;
         sync_dir(&parent(&dir))?;
         Ok(restored)
@@ -131,7 +128,7 @@ fn parent(dir: &Path) -> PathBuf {
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-fn fill(from: impl Read, dir: &Path, config: &Config, lock: File) -> Result<Restored, Error> {
+fn fill(from: impl Read, dir: &Path, config: &Config) -> Result<Restored, Error> {
     let mut backup = Reader::new(from)?;
     let mut missing = vec![FILES, RECORDS, JOURNAL];
     while let Some(mut part) = backup.next_part()? {
@@ -163,14 +160,14 @@ fn fill(from: impl Read, dir: &Path, config: &Config, lock: File) -> Result<Rest
     sync_dir(dir)?;
     let mut config = config.clone();
     dir.clone_into(&mut config.data.dir);
-    // Who verifies takes it.
-    drop(lock);
-    let findings = verify::run(&config)?;
-    let unlisted = findings.damages > findings.listed.len() as u64;
-    match findings.listed.iter().find(|(part, _)| unlisted || !OF_JOBS.contains(part)) {
-        None => Ok(Restored { manifest, findings }),
-        Some((part, what)) => Err(Error::Unsound { part, what: what.clone() }),
+    let findings = verify::locked(&config);
+    if findings.damages == findings.of_jobs {
+        return Ok(Restored { manifest, findings });
     }
+    let mut listed = findings.listed.into_iter();
+    let first = listed.find(|(part, _)| !verify::is_of_a_job(part));
+    let (part, what) = first.unwrap_or(("records", "more than are listed".to_owned()));
+    Err(Error::Unsound { part, what })
 }
 
 /// What is paused, payloads, keys and reports.

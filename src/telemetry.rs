@@ -93,8 +93,8 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// What an operator does is told whatever the level is.
-const ACTS: &str = "cvrsd::admin::acts=info";
+/// What an operator does, and where the audit log stands, is told whatever the level is.
+const ACTS: &str = "cvrsd::admin::acts=info,cvrsd::audit=info";
 
 /// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is
 /// built from then tells of warnings only.
@@ -102,8 +102,12 @@ const ACTS: &str = "cvrsd::admin::acts=info";
 /// # Errors
 /// When a part is neither. A lone word that is no level would name a target and silence the rest.
 pub fn filter(level: &str) -> Result<EnvFilter, Error> {
-    for part in level.split(',') {
-        let part = part.trim();
+    // The parser of filters panics at some characters, and counts spaces before a target into it.
+    if !level.is_ascii() {
+        return Err(Error(format!("{level:?} has characters beyond ASCII")));
+    }
+    let parts: Vec<&str> = level.split(',').map(str::trim).collect();
+    for part in &parts {
         let is_level = !part.is_empty() && part.parse::<LevelFilter>().is_ok();
         if !is_level && !part.contains('=') {
             return Err(Error(format!("{part:?} is neither a level nor target=level")));
@@ -112,7 +116,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, Error> {
     let quiet = LevelFilter::WARN;
     let list = match level.trim().parse::<LevelFilter>() {
         Ok(own) if own > quiet => format!("{quiet},rustls=error,cvrsd={own}"),
-        _ => level.to_owned(),
+        _ => parts.join(","),
     };
     EnvFilter::builder().parse(format!("{list},{ACTS}")).map_err(|e| Error(e.to_string()))
 }
@@ -177,8 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn a_space_before_a_target_is_no_part_of_it() {
+        let filter = filter("warn, cvrsd::engine=debug").unwrap().to_string();
+        assert!(filter.split(',').any(|part| part == "cvrsd::engine=debug"), "{filter}");
+    }
+
+    #[test]
     fn a_filter_refuses_what_would_silence_the_log() {
-        for bad in ["", "inof", "info,", "cvrsd=loud", "info,debgu"] {
+        for bad in ["", "inof", "info,", "cvrsd=loud", "info,debgu", " iru\u{feff}=ns"] {
             assert!(filter(bad).is_err(), "{bad:?}");
         }
     }

@@ -19,6 +19,14 @@ use crate::{
     },
 };
 
+/// Parts of a directory of which damage stops one job and nothing else.
+const OF_JOBS: [&str; 3] = ["payloads", "work", "reports"];
+
+/// Whether damage of that part stops one job and nothing else.
+pub(crate) fn is_of_a_job(part: &str) -> bool {
+    OF_JOBS.contains(&part)
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -34,6 +42,8 @@ pub struct Findings {
     pub audited: u64,
     /// How many things are wrong.
     pub damages: u64,
+    /// How many of them harm a single job, each.
+    pub of_jobs: u64,
     /// The first of them: the part of the data directory, and what is wrong there.
     pub listed: Vec<(&'static str, String)>,
 }
@@ -51,6 +61,7 @@ pub struct Refused {
 impl Findings {
     fn note(&mut self, part: &'static str, what: impl std::fmt::Display) {
         self.damages += 1;
+        self.of_jobs += u64::from(is_of_a_job(part));
         if self.listed.len() < DAMAGES_LISTED_MAX {
             self.listed.push((part, what.to_string()));
         }
@@ -72,6 +83,12 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
     // What is put aside holds rows.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let _lock = daemon::lock(dir).map_err(|ended| refused(ended.exit, ended.reason))?;
+    Ok(locked(config))
+}
+
+/// The same, for who has the directory locked. Blocks.
+pub(crate) fn locked(config: &Config) -> Findings {
+    let dir = &config.data.dir;
     let mut findings = Findings::default();
     if let Err(error) = auth::check_keys(dir) {
         findings.note("keys.json", error);
@@ -110,7 +127,7 @@ pub fn run(config: &Config) -> Result<Findings, Refused> {
         findings.note("records", error);
     }
     check(dir, journal.as_ref().map(|journal| (journal, &purged)), store.as_ref(), &mut findings);
-    Ok(findings)
+    findings
 }
 
 /// Goes through the jobs once, then through the records.

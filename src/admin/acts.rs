@@ -40,6 +40,7 @@ const PAUSE: &str = "pause";
 const RESUME: &str = "resume";
 const RELEASE: &str = "release";
 const DRAIN: &str = "drain";
+const EXPLAIN: &str = "explain";
 const SET_LOG_LEVEL: &str = "set-log-level";
 
 impl Acts {
@@ -112,9 +113,8 @@ impl Acts {
         caller: &Principal,
         request: proto::ExplainJobRequest,
     ) -> Result<proto::ExplainJobResponse, Error> {
-        caller.may_admin()?;
-        let id = job_id(&request.job_id)?;
-        let explained = self.service.explain(caller, id).await?;
+        let explain = async |id| self.service.explain(caller, id).await;
+        let explained = self.act(caller, EXPLAIN, job_id(&request.job_id), explain).await?;
         let quota = self.operator.effective.quota(&explained.job.spec.client);
         Ok(message::explanation(&explained, quota))
     }
@@ -177,18 +177,25 @@ impl Acts {
         let audit = self.service.audit();
         let named = target.as_ref().map(T::told).unwrap_or_default();
         let entry = caller.entry(Kind::Admin).saying(format!("{name} {named}").trim_end());
+        let mut recorded = false;
         let done = async {
             caller.may_admin()?;
             let target = target?;
             audit.record(entry.clone()).await.map_err(Error::internal)?;
+            recorded = true;
             act(target).await
         };
         let done = done.await;
         let refused = done.as_ref().err().map(|error| error.code);
         let (client, code) = (&caller.client, refused.map_or("", Code::as_str));
         tracing::info!(act = name, target = named, client, refused = code, "an operator acts");
-        if let Some(code) = refused {
-            audit.refuse(entry.refused(code));
+        match refused {
+            // That it was not done is told as surely as that it was to be.
+            Some(code) if recorded => {
+                audit.record(entry.refused(code)).await.map_err(Error::internal)?;
+            }
+            Some(code) => audit.refuse(entry.refused(code)),
+            None => {}
         }
         done
     }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt, stream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 use super::{acts::Acts, status::status};
 use crate::{
@@ -53,6 +54,12 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn new(service: Service, acts: Acts) -> Self {
         Self { service, acts }
+    }
+
+    /// [`storage`], which records whom it is refused.
+    fn storage(&self, caller: &Principal, kind: Kind, name: &str) -> Result<Storage, Error> {
+        storage(caller, name)
+            .inspect_err(|e| self.service.audit().refuse(caller.entry(kind).refused(e.code)))
     }
 
     /// [`may_read`], which logs that the caller asks and records who may not. Only the caller's own names are
@@ -113,7 +120,7 @@ impl AdminService for Admin {
     ) -> Result<Response<proto::GetRecordResponse>, Status> {
         let (caller, request) = asked(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
-        let storage = storage(&caller, &request.storage).map_err(status)?;
+        let storage = self.storage(&caller, Kind::RecordRead, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
         let row = if self.may_read(&caller, Kind::RecordRead, &tenant, storage).map_err(status)? {
             records.get(&caller, storage, request.vax_event_id).await.map_err(status)?
@@ -134,7 +141,7 @@ impl AdminService for Admin {
     ) -> Result<Response<Self::ExportRecordsStream>, Status> {
         let (caller, request) = asked(request)?;
         let tenant = tenant(&request.tenant).map_err(status)?;
-        let storage = storage(&caller, &request.storage).map_err(status)?;
+        let storage = self.storage(&caller, Kind::Export, &request.storage).map_err(status)?;
         let records = self.service.records().map_err(status)?;
         if !self.may_read(&caller, Kind::Export, &tenant, storage).map_err(status)? {
             let refused = Err(status(Records::no_tenant(&tenant)));
@@ -152,7 +159,8 @@ impl AdminService for Admin {
         request: Request<proto::PauseRequest>,
     ) -> Result<Response<proto::PauseResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.pause(&caller, request).await.map(Response::new).map_err(status)
+        let acts = self.acts.clone();
+        apart(async move { acts.pause(&caller, request).await }).await
     }
 
     async fn resume(
@@ -160,7 +168,8 @@ impl AdminService for Admin {
         request: Request<proto::ResumeRequest>,
     ) -> Result<Response<proto::ResumeResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.resume(&caller, request).await.map(Response::new).map_err(status)
+        let acts = self.acts.clone();
+        apart(async move { acts.resume(&caller, request).await }).await
     }
 
     async fn list_pauses(
@@ -176,7 +185,8 @@ impl AdminService for Admin {
         request: Request<proto::ReleaseJobRequest>,
     ) -> Result<Response<proto::ReleaseJobResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.release_job(&caller, request).await.map(Response::new).map_err(status)
+        let acts = self.acts.clone();
+        apart(async move { acts.release_job(&caller, request).await }).await
     }
 
     async fn drain(
@@ -184,7 +194,8 @@ impl AdminService for Admin {
         request: Request<proto::DrainRequest>,
     ) -> Result<Response<proto::DrainResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.drain(&caller, request).await.map(Response::new).map_err(status)
+        let acts = self.acts.clone();
+        apart(async move { acts.drain(&caller, request).await }).await
     }
 
     async fn explain_job(
@@ -216,7 +227,8 @@ impl AdminService for Admin {
         request: Request<proto::SetLogLevelRequest>,
     ) -> Result<Response<proto::SetLogLevelResponse>, Status> {
         let (caller, request) = asked(request)?;
-        self.acts.set_log_level(&caller, request).await.map(Response::new).map_err(status)
+        let acts = self.acts.clone();
+        apart(async move { acts.set_log_level(&caller, request).await }).await
     }
 
     async fn get_overview(
@@ -226,6 +238,14 @@ impl AdminService for Admin {
         let (caller, request) = asked(request)?;
         self.acts.get_overview(&caller, request).await.map(Response::new).map_err(status)
     }
+}
+
+/// On a task of its own: a caller that goes away must not stop an act between its entry and its end.
+async fn apart<T: Send + 'static>(
+    act: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let done = tokio::spawn(act.in_current_span()).await;
+    done.map_err(Error::internal).and_then(|done| done).map(Response::new).map_err(status)
 }
 
 /// A name that no tenant can have is one that no tenant has.

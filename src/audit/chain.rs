@@ -114,7 +114,7 @@ pub(super) fn read_segment(
     path: &Path,
     number: u64,
     tip: Option<&Tip>,
-    visit: &mut dyn FnMut(&Stored, &[u8]),
+    visit: &mut dyn FnMut(&Stored, &Tip, &[u8]),
 ) -> Result<Option<Ended>, Broken> {
     let broken = |line: u64, what: &str| Broken::new(path, line, what);
     let failed = |line: u64, e: &io::Error| Broken::new(path, line, &format!("cannot read: {e}"));
@@ -139,7 +139,7 @@ pub(super) fn read_segment(
         if begins != (count == 1) || (begins && entry.segment != Some(number)) {
             return Err(broken(count, "segment and entry do not belong together"));
         }
-        visit(&entry, &line);
+        visit(&entry, &next, &line);
         tip = Some(next);
     }
 }

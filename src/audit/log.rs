@@ -26,8 +26,8 @@ use super::{
 use crate::{
     clock, config,
     domain::JobId,
-    limits::{AUDIT_DELAY, AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX},
-    poison::Poison,
+    limits::{AUDIT_DELAY, AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX, COMMIT_STALL},
+    poison::{Lookout, Poison},
 };
 
 /// Records entries. A cheap handle.
@@ -42,6 +42,9 @@ struct Inner {
     job_reads: bool,
     anchor_interval: Duration,
     opened_at: Option<u64>,
+    /// When the write that runs began.
+    busy: Mutex<Option<Instant>>,
+    lookout: Mutex<Option<Lookout>>,
     state: Mutex<State>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -87,13 +90,19 @@ impl Log {
             job_reads: config.job_reads,
             anchor_interval: config.anchor_interval,
             opened_at: writer.tip().order,
+            busy: Mutex::default(),
+            lookout: Mutex::default(),
             state: Mutex::new(state),
             thread: Mutex::default(),
         });
         let (shared, poison) = (Arc::downgrade(&inner), poison.clone());
-        let tell = move |tip: &Tip| {
+        let watched = shared.clone();
+        let stalled = move || watched.upgrade().map_or(Ok(()), |inner| inner.check_stall());
+        let lookout = poison.look_out("audit-lookout", stalled)?;
+        *inner.lookout.lock().unwrap_or_else(PoisonError::into_inner) = Some(lookout);
+        let tell = move |begins: bool, tip: &Tip| {
             if let Some(inner) = shared.upgrade() {
-                inner.state().tip = tip.clone();
+                inner.tell(begins, tip);
             }
         };
         let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -175,18 +184,28 @@ impl Log {
         }
     }
 
-    /// Whether this read of a job is to be recorded: a client polls every second, so only its first one from
-    /// an address is, and its first one after the job's end.
-    #[must_use]
-    pub fn is_first_read(&self, entry: &Entry, ended: bool) -> bool {
-        let Some(inner) = self.inner.as_ref().filter(|inner| inner.job_reads) else { return false };
-        let (Some(job), Some(client)) = (entry.job, entry.client.clone()) else { return false };
+    /// Records that a job is read: a client polls every second, so only its first one from an address is, and its
+    /// first one after the job's end.
+    ///
+    /// # Errors
+    /// As [`Log::note`].
+    pub async fn note_read(&self, entry: Entry, ended: bool) -> Result<(), Error> {
+        let Some(inner) = self.inner.as_ref().filter(|inner| inner.job_reads) else {
+            return Ok(());
+        };
+        let (Some(job), Some(client)) = (entry.job, entry.client.clone()) else { return Ok(()) };
+        let read = (job, client, entry.origin.peer.map(|peer| peer.ip()), ended);
+        if inner.state().reads.contains(&read) {
+            return Ok(());
+        }
+        self.note(entry).await?;
         let mut state = inner.state();
         if state.reads.len() >= AUDIT_READS_MAX {
             // Some reads are then recorded again.
             state.reads.clear();
         }
-        state.reads.insert((job, client, entry.origin.peer.map(|peer| peer.ip()), ended))
+        state.reads.insert(read);
+        Ok(())
     }
 
     /// Does what is due: records how many refusals were suppressed, and logs where the chain stands.
@@ -217,6 +236,24 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A write begins, or has come to that tip.
+    fn tell(&self, begins: bool, tip: &Tip) {
+        let now = begins.then(Instant::now);
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        if !begins {
+            self.state().tip = tip.clone();
+        }
+    }
+
+    /// As the journal's commits, a write must come back.
+    fn check_stall(&self) -> Result<(), String> {
+        let busy = *self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        match busy.map(|began| began.elapsed()).filter(|elapsed| *elapsed > COMMIT_STALL) {
+            Some(elapsed) => Err(format!("audit log: a write takes {} s", elapsed.as_secs())),
+            None => Ok(()),
+        }
+    }
+
     fn tell_suppressed(&self, now: Instant, at_end: bool) {
         let mut state = self.state();
         let Some(count) = state.refusals.due(now, at_end) else { return };
@@ -243,7 +280,7 @@ async fn write(
     mut writer: Writer,
     mut receiver: mpsc::Receiver<Command>,
     poison: &Poison,
-    tell: &dyn Fn(&Tip),
+    tell: &dyn Fn(bool, &Tip),
 ) {
     let _guard = poison.guard("the audit writer");
     let mut commands = Vec::new();
@@ -260,11 +297,12 @@ async fn write(
                 Command::Close => closed = true,
             }
         }
+        tell(true, writer.tip());
         if let Err(error) = writer.append(&entries, clock::now_us()) {
             // The callers that wait are refused as their senders are dropped.
             return poison.trip(format!("audit log: {error}"));
         }
-        tell(writer.tip());
+        tell(false, writer.tip());
         // A caller that is gone needs no answer.
         for written in waiting {
             let _ = written.send(());

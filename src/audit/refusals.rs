@@ -2,19 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{AUDIT_REFUSALS_INTERVAL, AUDIT_REFUSALS_MAX};
+use crate::limits::{AUDIT_REFUSALS_DAY_MAX, AUDIT_REFUSALS_INTERVAL, AUDIT_REFUSALS_MAX};
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// How many were recorded lately, and how many were not.
 #[derive(Debug)]
 pub(super) struct Refusals {
     began: Instant,
     recorded: u64,
+    /// The same of the day.
+    day: (Instant, u64),
     suppressed: u64,
 }
 
 impl Refusals {
     pub(super) fn new(now: Instant) -> Self {
-        Self { began: now, recorded: 0, suppressed: 0 }
+        Self { began: now, recorded: 0, day: (now, 0), suppressed: 0 }
     }
 
     /// Whether one more is recorded; otherwise it is counted.
@@ -22,9 +26,13 @@ impl Refusals {
         if self.passed(now) >= AUDIT_REFUSALS_INTERVAL {
             (self.began, self.recorded) = (now, 0);
         }
-        let room = self.recorded < AUDIT_REFUSALS_MAX;
+        if now.saturating_duration_since(self.day.0) >= DAY {
+            self.day = (now, 0);
+        }
+        let room = self.recorded < AUDIT_REFUSALS_MAX && self.day.1 < AUDIT_REFUSALS_DAY_MAX;
         if room {
             self.recorded += 1;
+            self.day.1 += 1;
         } else {
             self.suppress();
         }
@@ -62,5 +70,16 @@ mod tests {
         assert_eq!(refusals.due(later, false), Some(7));
         assert_eq!(refusals.due(later, true), None);
         assert!(refusals.take(later));
+    }
+
+    #[test]
+    fn a_day_has_a_bound_of_its_own() {
+        let start = Instant::now();
+        let mut refusals = Refusals::new(start);
+        let minute = |n: u32| start + n * AUDIT_REFUSALS_INTERVAL;
+        let minutes = (0..24 * 60).flat_map(|n| [minute(n); 50]);
+        let recorded = minutes.filter(|now| refusals.take(*now)).count();
+        assert_eq!(recorded as u64, AUDIT_REFUSALS_DAY_MAX);
+        assert!(refusals.take(start + DAY));
     }
 }

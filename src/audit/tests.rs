@@ -33,7 +33,7 @@ fn entry(n: u64) -> Entry {
 fn written(dir: &Path, entries: u64) -> Summary {
     let mut writer = Writer::open(dir, &config(), NOW_US).unwrap();
     for n in 0..entries {
-        writer.append(&[entry(n)], NOW_US).unwrap();
+        writer.append(&[entry(n)], NOW_US + i64::try_from(n).unwrap()).unwrap();
     }
     sound(dir)
 }
@@ -204,6 +204,58 @@ fn each_day_begins_a_segment_and_old_ones_are_purged_whole_with_an_entry() {
     fs::remove_file(file(dir.path(), 4)).unwrap();
     let broken = checked(dir.path(), None).unwrap_err();
     assert_eq!(broken.file, "00000005.log");
+}
+
+#[test]
+fn a_clock_that_is_years_ahead_does_not_end_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(dir.path(), &config(), NOW_US).unwrap();
+    for day in 0..4 {
+        writer.append(&[entry(1)], NOW_US + day * DAY_US).unwrap();
+    }
+    for day in 0..2 {
+        writer.append(&[entry(2)], NOW_US + (7 * 365 + day) * DAY_US).unwrap();
+    }
+    drop(writer);
+    drop(Writer::open(dir.path(), &config(), NOW_US + 9 * 365 * DAY_US).unwrap());
+    let kept = sound(dir.path());
+    assert_eq!((kept.first_segment, kept.segments), (3, 4));
+}
+
+#[test]
+fn a_last_group_that_a_power_loss_tore_is_cut_off_and_nothing_before_it() {
+    let group: Vec<_> = (0..30).map(entry).collect();
+    let config = config::Audit { segment_bytes: 1 << 20, ..config() };
+    for holes in 1..4_usize {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path(), &config, NOW_US).unwrap();
+        writer.append(&group, NOW_US + 1).unwrap();
+        let before = sound(dir.path());
+        let path = file(dir.path(), 1);
+        let start = fs::metadata(&path).unwrap().len();
+        writer.append(&group, NOW_US + 2).unwrap();
+        drop(writer);
+        let mut bytes = fs::read(&path).unwrap();
+        for hole in 0..holes {
+            let at = usize::try_from(start).unwrap() + 512 * (1 + 2 * hole);
+            bytes[at..at + 512].fill(0);
+        }
+        fs::write(&path, &bytes).unwrap();
+        assert!(checked(dir.path(), None).is_err());
+        drop(Writer::open(dir.path(), &config, NOW_US + 3).unwrap());
+        // What stood before the first hole may stay; the cut has an entry.
+        let kept = sound(dir.path());
+        assert!(kept.entries > before.entries && kept.entries < before.entries + 30, "{kept:?}");
+        assert_eq!(cut_kinds(dir.path()).len(), 1);
+        // The same in a group that was synced: another followed it.
+        let mut writer = Writer::open(dir.path(), &config, NOW_US + 4).unwrap();
+        writer.append(&group, NOW_US + 5).unwrap();
+        drop(writer);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[512..1_024].fill(0);
+        fs::write(&path, &bytes).unwrap();
+        assert!(Writer::open(dir.path(), &config, NOW_US + 6).is_err());
+    }
 }
 
 #[test]

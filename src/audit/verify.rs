@@ -78,7 +78,7 @@ pub fn verify(
             return Err(Broken::new(&path, 0, &what));
         }
         expected += 1;
-        let mut each = |stored: &Stored, line: &[u8]| {
+        let mut each = |stored: &Stored, _: &Tip, line: &[u8]| {
             summary.entries += 1;
             let oldest = summary.times.map_or(stored.time, |(oldest, _)| oldest);
             summary.times = Some((oldest, stored.time));

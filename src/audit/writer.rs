@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Error,
-    chain::{self, Stored, Tip},
+    chain::{self, Ended, Stored, Tip},
     entry::{Entry, Kind},
     sync_folder,
     verify::Broken,
@@ -17,11 +17,22 @@ use super::{
 use crate::{
     clock, config,
     failpoint::{Point, hit},
-    limits::AUDIT_LINE_BYTES_MAX,
+    limits::{AUDIT_GROUP_MAX, AUDIT_LINE_BYTES_MAX},
 };
 
 /// Format of the lines; a segment names it.
 const FORMAT: u64 = 1;
+/// Microseconds of the log that one day removes at most: two days.
+const PURGE_US: i64 = 2 * 24 * 3_600 * 1_000_000;
+/// Bytes that are written together at most.
+const GROUP_BYTES_MAX: u64 = AUDIT_GROUP_MAX as u64 * AUDIT_LINE_BYTES_MAX;
+
+/// The last entry of a segment that is sound, and the bytes up to its end.
+struct Sound {
+    tip: Tip,
+    bytes: u64,
+    time: jiff::Timestamp,
+}
 
 /// The newest segment, and where the chain stands.
 pub(super) struct Writer {
@@ -64,13 +75,20 @@ impl Writer {
         };
         let path = chain::path(dir, number);
         let mut began_us = now_us;
-        let mut each = |stored: &Stored, _: &[u8]| {
+        let mut sound: Option<Sound> = None;
+        let mut each = |stored: &Stored, tip: &Tip, line: &[u8]| {
             if stored.kind == Kind::Segment.as_str() {
                 began_us = stored.time.as_microsecond();
             }
+            let before = sound.as_ref().map_or(0, |sound| sound.bytes);
+            let bytes = before + line.len() as u64 + 1;
+            sound = Some(Sound { tip: tip.clone(), bytes, time: stored.time });
         };
         let ended = if path.exists() {
-            chain::read_segment(&path, number, before.as_ref(), &mut each)?
+            match chain::read_segment(&path, number, before.as_ref(), &mut each) {
+                Ok(ended) => ended,
+                Err(broken) => Some(torn(&path, sound, broken)?),
+            }
         } else {
             None
         };
@@ -80,7 +98,7 @@ impl Writer {
             if number > 1 {
                 // Its last line alone does not tell of the newest submit.
                 let path = chain::path(dir, number - 1);
-                let whole = chain::read_segment(&path, number - 1, None, &mut |_, _| ())?;
+                let whole = chain::read_segment(&path, number - 1, None, &mut |_, _, _| ())?;
                 tip.order = whole.and_then(|ended| ended.tip.order);
             }
             let mut writer = Self::on(dir, config, file, number, now_us, tip);
@@ -91,12 +109,13 @@ impl Writer {
         let mut writer = Self::on(dir, config, file, number, began_us, ended.tip);
         writer.bytes = ended.bytes;
         writer.file.set_len(ended.bytes)?;
+        // What is chained to must be there.
+        writer.file.sync_data()?;
         writer.file.seek(SeekFrom::Start(ended.bytes))?;
         if ended.unfinished > 0 {
             let cut = Entry { bytes: Some(ended.unfinished), ..Entry::new(Kind::Cut) };
             writer.append(&[cut], now_us)?;
         }
-        writer.purge(now_us)?;
         Ok(writer)
     }
 
@@ -125,7 +144,9 @@ impl Writer {
         let day = clock::utc_day(now_us) != clock::utc_day(self.began_us);
         if day || self.bytes >= self.segment_bytes {
             self.rotate(now_us)?;
-            self.purge(now_us)?;
+        }
+        if day && let Err(error) = self.purge(now_us) {
+            tracing::error!(%error, "old segments of the audit log cannot be removed");
         }
         self.write(entries, now_us)
     }
@@ -163,11 +184,14 @@ impl Writer {
         sync_folder(&self.dir)
     }
 
-    /// Removes whole segments from the oldest on whose entries are all older than `audit.keep`.
+    /// Removes whole segments from the oldest on whose entries are all older than `audit.keep`. Not more than
+    /// `PURGE_DAYS` of them at a day, so that a clock which is years ahead does not end the log.
     fn purge(&mut self, now_us: i64) -> io::Result<()> {
         let keep_us = i64::try_from(self.keep.as_micros()).unwrap_or(i64::MAX);
-        let end_us = now_us.saturating_sub(keep_us);
         let numbers = chain::segments(&self.dir)?;
+        let Some(oldest) = numbers.first() else { return Ok(()) };
+        let oldest_us = began_us(&chain::path(&self.dir, *oldest))?;
+        let end_us = now_us.saturating_sub(keep_us).min(oldest_us.saturating_add(PURGE_US));
         let mut old = Vec::new();
         for (number, after) in numbers.iter().zip(numbers.iter().skip(1)) {
             if began_us(&chain::path(&self.dir, *after))? >= end_us {
@@ -183,6 +207,25 @@ impl Writer {
         }
         sync_folder(&self.dir)
     }
+}
+
+/// Where a power loss kept some of the last group's bytes and not others, they end like an unfinished entry: nobody was
+/// told of any of them. All of one group have one time; whatever else is wrong is no such loss.
+fn torn(path: &Path, sound: Option<Sound>, broken: Broken) -> Result<Ended, Error> {
+    let Some(sound) = sound else { return Err(broken.into()) };
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(sound.bytes))?;
+    let mut rest = Vec::new();
+    file.take(GROUP_BYTES_MAX + 1).read_to_end(&mut rest)?;
+    let lines = rest.split(|byte| *byte == b'\n');
+    let mut times =
+        lines.filter_map(|line| Some(serde_json::from_slice::<Stored>(line).ok()?.time));
+    let first: Option<jiff::Timestamp> = times.next();
+    let is_one = first.is_none_or(|first| first >= sound.time && times.all(|time| time == first));
+    if rest.len() as u64 > GROUP_BYTES_MAX || !is_one {
+        return Err(broken.into());
+    }
+    Ok(Ended { tip: sound.tip, bytes: sound.bytes, unfinished: rest.len() as u64 })
 }
 
 /// When a segment began.

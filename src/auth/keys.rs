@@ -37,7 +37,8 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// The keys of the directory; makes the first one. Blocks.
+    /// The keys of the directory, and the id of the one that was made: the first, or where the newest was too old.
+    /// Blocks.
     ///
     /// # Errors
     /// When the file is damaged, or cannot be read or written.
@@ -46,7 +47,7 @@ impl Keyring {
         lifetime: Duration,
         max_age: Duration,
         now_s: i64,
-    ) -> Result<Self, keyfile::Error> {
+    ) -> Result<(Self, Option<String>), keyfile::Error> {
         let keys = keyfile::read(dir)?;
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         let ring = Self {
@@ -56,8 +57,8 @@ impl Keyring {
             keys: RwLock::new(keys.into()),
             renewal: Mutex::new(()),
         };
-        ring.renew(now_s)?;
-        Ok(ring)
+        let made = ring.renew(now_s)?;
+        Ok((ring, made))
     }
 
     /// Whether [`Keyring::renew`] has something to do.
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn the_newest_key_signs_and_an_older_one_stays_until_its_last_token_has_expired() {
         let dir = tempfile::tempdir().unwrap();
-        let ring = Keyring::open(dir.path(), HOUR, DAY, 1_000).unwrap();
+        let ring = Keyring::open(dir.path(), HOUR, DAY, 1_000).unwrap().0;
         let first = kids(&ring);
         assert_eq!(first.len(), 1);
         assert!(!ring.is_due(1_000 + 86_399));
@@ -174,8 +175,8 @@ mod tests {
     #[test]
     fn a_restart_finds_the_same_keys_and_a_shorter_lifetime_ends_no_token() {
         let dir = tempfile::tempdir().unwrap();
-        let before = kids(&Keyring::open(dir.path(), HOUR, DAY, 0).unwrap());
-        let ring = Keyring::open(dir.path(), Duration::from_secs(1), HOUR, 10).unwrap();
+        let before = kids(&Keyring::open(dir.path(), HOUR, DAY, 0).unwrap().0);
+        let ring = Keyring::open(dir.path(), Duration::from_secs(1), HOUR, 10).unwrap().0;
         assert_eq!(kids(&ring), before);
         ring.renew(3_600).unwrap();
         ring.renew(3_600 + 3_659).unwrap();
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn a_key_made_under_a_clock_far_ahead_is_replaced_and_goes_with_its_tokens() {
         let dir = tempfile::tempdir().unwrap();
-        let open = |now_s| Keyring::open(dir.path(), HOUR, DAY, now_s).unwrap();
+        let open = |now_s| Keyring::open(dir.path(), HOUR, DAY, now_s).unwrap().0;
         let first = kids(&open(1_000));
         let ahead = kids(&open(1_000_000_000));
         assert_eq!(ahead[..1], first, "the first may still be needed, as far as is known");
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_put_back_a_little_replaces_no_key() {
         let dir = tempfile::tempdir().unwrap();
-        let ring = Keyring::open(dir.path(), HOUR, DAY, 10_000).unwrap();
+        let ring = Keyring::open(dir.path(), HOUR, DAY, 10_000).unwrap().0;
         assert!(!ring.is_due(10_000 - 300));
         assert!(ring.is_due(10_000 - 301));
     }
@@ -213,7 +214,7 @@ mod tests {
     fn keys_stay_within_their_limit() {
         let dir = tempfile::tempdir().unwrap();
         let second = Duration::from_secs(1);
-        let ring = Keyring::open(dir.path(), DAY, second, 0).unwrap();
+        let ring = Keyring::open(dir.path(), DAY, second, 0).unwrap().0;
         for now in 1..=50 {
             ring.renew(now).unwrap();
         }
@@ -227,7 +228,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("data");
         std::fs::create_dir(&place).unwrap();
-        let ring = Keyring::open(&place, HOUR, HOUR, 0).unwrap();
+        let ring = Keyring::open(&place, HOUR, HOUR, 0).unwrap().0;
         let before = kids(&ring);
         std::fs::remove_dir_all(&place).unwrap();
         assert!(ring.renew(3_600).is_err());

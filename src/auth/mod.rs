@@ -97,6 +97,9 @@ pub enum OpenError {
     /// A reload would turn authentication on or off.
     #[error("auth.mode counts from the next start; the clients stay as they were")]
     Mode,
+    /// What is done cannot be recorded.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
 }
 
 impl Authenticator {
@@ -116,7 +119,10 @@ impl Authenticator {
             return Ok(Self { mode: Mode::Off { lifetime_s }, audit });
         }
         let clients = RwLock::new(Arc::new(Clients::new(&config.client)?));
-        let keys = Keyring::open(data_dir, lifetime, max_age, now_s())?;
+        let (keys, made) = Keyring::open(data_dir, lifetime, max_age, now_s())?;
+        if let Some(kid) = made {
+            audit.record_blocking(Entry::new(Kind::Key).saying(format!("key {kid}")))?;
+        }
         let tokens = Tokens {
             clients,
             keys,
@@ -140,9 +146,9 @@ impl Authenticator {
             return Err(OpenError::Mode);
         }
         let clients = Arc::new(Clients::new(&config.client)?);
+        self.audit.record_blocking(clients_entry(Kind::Clients, config))?;
         *tokens.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&clients);
         tokens.rates.retain(|id| clients.get(id).is_some());
-        self.audit.offer(clients_entry(Kind::Clients, config));
         Ok(())
     }
 

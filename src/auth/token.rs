@@ -144,7 +144,7 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     fn ring(dir: &tempfile::TempDir) -> Keyring {
-        Keyring::open(dir.path(), HOUR, HOUR, 0).unwrap()
+        Keyring::open(dir.path(), HOUR, HOUR, 0).unwrap().0
     }
 
     fn claims() -> Claims {

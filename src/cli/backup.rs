@@ -43,7 +43,12 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let (sender, receiver) = mpsc::channel(4);
     let writing = tokio::task::spawn_blocking(move || keep(&out, receiver));
     let broken = loop {
-        match stream.message().await {
+        let message = tokio::select! {
+            message = stream.message() => message,
+            // What is there of it goes.
+            _ = tokio::signal::ctrl_c() => break Some(Failure::new(Exit::Failed, "interrupted")),
+        };
+        match message {
             // Where it cannot be written, that is told below.
             Ok(Some(piece)) if sender.send(piece.bytes.clone()).await.is_ok() => {}
             Ok(_) => break None,

@@ -38,17 +38,22 @@ impl Observer for Submits {
 /// Verifies the journal, and records what a crash kept from the audit log. Returns how many jobs there are. Blocks.
 pub(super) fn verify(journal: &dyn Journal, audit: &audit::Log) -> Result<u64, super::Error> {
     let known = audit.newest_order();
-    let (mut failed, mut newest) = (Ok(()), 0);
+    let (mut missing, mut newest) = (Vec::new(), 0);
     let mut each = |job: &Job| {
         let order = job.spec.order;
         newest = newest.max(order);
-        if known.is_some_and(|known| order > known) && failed.is_ok() {
-            let entry = Entry::submitted(&job.spec).saying("recorded at a start");
-            failed = audit.queue_blocking(entry);
+        if known.is_some_and(|known| order > known) {
+            missing.push((order, job.spec.id));
         }
     };
     let jobs = journal.verify_each(&mut each)?;
-    failed?;
+    // In their order, which is not that of ids: a start that is cut off goes on where the log ends.
+    missing.sort_unstable();
+    for (_, id) in missing {
+        if let Some(job) = journal.job(id)? {
+            audit.queue_blocking(Entry::submitted(&job.spec).saying("recorded at a start"))?;
+        }
+    }
     let newest = newest.max(journal.last_order()?);
     let entry = Entry { count: Some(jobs), order: Some(newest), ..Entry::new(Kind::Journal) };
     audit.record_blocking(entry)?;

@@ -50,12 +50,15 @@ impl Links {
                 fs::remove_file(file.path())?;
             }
         }
-        fs::remove_dir(dir)
+        match fs::remove_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn make(data_dir: &Path) -> io::Result<Self> {
         Self::clear(data_dir)?;
-        fs::create_dir(data_dir.join(LINKS))?;
+        fs::create_dir_all(data_dir.join(LINKS))?;
         Ok(Self(data_dir.join(LINKS)))
     }
 

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     command::{Cancel as CancelJob, decision},
@@ -273,9 +274,7 @@ impl Service {
         let job = self.own(caller, id).await;
         let job =
             job.inspect_err(|error| self.shared.audit.refuse(entry.clone().refused(error.code)))?;
-        if self.shared.audit.is_first_read(&entry, job.is_terminal()) {
-            self.shared.audit.note(entry).await.map_err(stopping)?;
-        }
+        self.shared.audit.note_read(entry, job.is_terminal()).await.map_err(stopping)?;
         Ok(job)
     }
 
@@ -331,9 +330,14 @@ impl Service {
     /// `CVRS-JOB-NOT-FOUND`, `CVRS-SCOPE` without the scope of its operation, or when the journal
     /// fails.
     pub async fn cancel(&self, caller: &Principal, id: JobId) -> Result<Cancel, Error> {
-        let entry = caller.entry(Kind::Cancel).of(id);
-        let cancelled = self.stop(caller, id, entry.clone()).await;
-        cancelled.inspect_err(|error| self.shared.audit.refuse(entry.refused(error.code)))
+        let (service, caller) = (self.clone(), caller.clone());
+        // On a task of its own: a caller that goes away must not stop it between its entry and the act.
+        let cancel = async move {
+            let entry = caller.entry(Kind::Cancel).of(id);
+            let cancelled = service.stop(&caller, id, entry.clone()).await;
+            cancelled.inspect_err(|error| service.shared.audit.refuse(entry.refused(error.code)))
+        };
+        tokio::spawn(cancel.in_current_span()).await.map_err(Error::internal)?
     }
 
     async fn stop(&self, caller: &Principal, id: JobId, entry: Entry) -> Result<Cancel, Error> {

@@ -13,10 +13,11 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter as _},
 };
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     sync::mpsc::Receiver,
-    time::timeout,
+    time::{sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, Item, dropped, job};
 use crate::{
@@ -26,7 +27,10 @@ use crate::{
 };
 
 /// The thread, until somebody waits for its end.
-pub(super) struct Exporting(Mutex<Option<JoinHandle<()>>>);
+pub(super) struct Exporting {
+    thread: Mutex<Option<JoinHandle<()>>>,
+    closing: CancellationToken,
+}
 
 impl Exporting {
     /// Starts it with an exporter that is built there, as its connection lives on that thread.
@@ -43,59 +47,85 @@ impl Exporting {
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
         let resource = Resource::builder().with_service_name("cvrsd").with_attribute(version);
         exporter.set_resource(&resource.build());
-        let work = move || run(&runtime, &exporter, receiver);
+        let closing = CancellationToken::new();
+        let closed = closing.clone();
+        let work = move || runtime.block_on(run(&exporter, receiver, &closed));
         let thread =
             thread::Builder::new().name("traces".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self(Mutex::new(Some(thread))))
+        Ok(Self { thread: Mutex::new(Some(thread)), closing })
     }
 
-    /// Waits for its end, which has a bound.
-    pub(super) fn join(&self) {
-        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// Has it export what is queued, and waits for its end. Blocks, at most for about `limits::TRACES_CLOSE`.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // What a panic there lost are traces.
         let _ = thread.map(JoinHandle::join);
     }
 }
 
-fn run(runtime: &Runtime, exporter: &SpanExporter, mut receiver: Receiver<Item>) {
-    runtime.block_on(async {
-        let (mut items, mut spans, mut closed) = (Vec::new(), Vec::new(), false);
-        let mut warned = None;
-        while !closed {
-            // Waits for the first one for ever, and for more of them a little.
-            let first = receiver.recv_many(&mut items, TRACES_BATCH).await;
-            if first < TRACES_BATCH && !items.iter().any(|item| matches!(item, Item::Close)) {
-                tokio::time::sleep(TRACES_INTERVAL).await;
-                while items.len() < TRACES_BATCH
-                    && let Ok(item) = receiver.try_recv()
-                {
-                    items.push(item);
-                }
-            }
-            closed = first == 0;
-            for item in items.drain(..) {
-                match item {
-                    Item::Span(span) => spans.push(*span),
-                    Item::Job(id, journal) => spans.extend(of_job(id, &*journal)),
-                    Item::Close => closed = true,
-                }
-            }
-            let bound = if closed { TRACES_CLOSE } else { TRACES_TIMEOUT };
-            let batch: Vec<SpanData> = std::mem::take(&mut spans);
-            let count = batch.len() as u64;
-            let error = match timeout(bound, exporter.export(batch)).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.to_string(),
-                Err(late) => late.to_string(),
-            };
-            dropped(count);
-            let now = Instant::now();
-            if warned.is_none_or(|last: Instant| now - last >= TRACES_WARN_INTERVAL) {
-                tracing::warn!(error, "traces cannot be exported and are dropped");
-                warned = Some(now);
+async fn run(exporter: &SpanExporter, mut receiver: Receiver<Item>, closing: &CancellationToken) {
+    let mut warned: Option<Instant> = None;
+    let mut items = Vec::new();
+    let mut deadline = None;
+    loop {
+        gather(&mut items, &mut receiver, closing).await;
+        if closing.is_cancelled() && deadline.is_none() {
+            deadline = Some(Instant::now() + TRACES_CLOSE);
+        }
+        if items.is_empty() {
+            return;
+        }
+        let mut batch = Vec::new();
+        for item in items.drain(..) {
+            match item {
+                Item::Span(span) => batch.push(*span),
+                Item::Job(id, journal) => batch.extend(of_job(id, &*journal)),
             }
         }
-    });
+        let count = batch.len() as u64;
+        let late = async {
+            if let Some(deadline) = deadline {
+                return sleep_until(deadline.into()).await;
+            }
+            tokio::select! {
+                () = sleep(TRACES_TIMEOUT) => {}
+                () = async { closing.cancelled().await; sleep(TRACES_CLOSE).await } => {}
+            }
+        };
+        let error = tokio::select! {
+            done = exporter.export(batch) => match done {
+                Ok(()) => continue,
+                Err(error) => error.to_string(),
+            },
+            () = late => "the collector takes too long".to_owned(),
+        };
+        dropped(count);
+        let now = Instant::now();
+        if warned.is_none_or(|last| now - last >= TRACES_WARN_INTERVAL) {
+            tracing::warn!(error, "traces cannot be exported and are dropped");
+            warned = Some(now);
+        }
+    }
+}
+
+/// Waits for the first item for ever, and for more of them a little; while closing, takes what is there.
+async fn gather(items: &mut Vec<Item>, receiver: &mut Receiver<Item>, closing: &CancellationToken) {
+    let wait = async {
+        receiver.recv_many(items, TRACES_BATCH).await;
+        if items.len() < TRACES_BATCH {
+            sleep(TRACES_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        () = wait => {}
+        () = closing.cancelled() => {}
+    }
+    while items.len() < TRACES_BATCH
+        && let Ok(item) = receiver.try_recv()
+    {
+        items.push(item);
+    }
 }
 
 /// The spans of a job, from what the journal has of it. This thread may block.

@@ -45,7 +45,6 @@ enum Item {
     Span(Box<SpanData>),
     /// A job that has ended, and where its events are.
     Job(JobId, Arc<dyn Journal>),
-    Close,
 }
 
 /// Starts exporting, for the whole process, where that is configured. Blocks.
@@ -65,9 +64,7 @@ pub fn start(config: &config::Traces) -> Result<(), Error> {
 /// Exports what is queued, within `limits::TRACES_CLOSE`. Blocks.
 pub fn close() {
     if let Some(tracer) = TRACER.get() {
-        // One that has ended is told nothing.
-        let _ = tracer.sender.blocking_send(Item::Close);
-        tracer.exporting.join();
+        tracer.exporting.close();
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cvrsd::proto::jobs::{ListJobsRequest, Operation, Status};
@@ -92,20 +92,51 @@ async fn check(daemon: &Daemon) {
 /// A release that stores anything in another form brings the directory of that form.
 #[test]
 fn the_present_formats_have_their_directory() {
-    let home = tempfile::tempdir().unwrap();
-    let daemon = support::start(home.path(), &[]);
-    let format = |store: &str| {
-        let text = fs::read_to_string(home.path().join(store).join("format")).unwrap();
-        text.split_whitespace().last().unwrap().to_owned()
-    };
-    let name = format!("journal-{}-records-{}.zip", format("journal"), format("records"));
-    let image = folder().join(name);
-    if std::env::var_os("CVRSD_UPDATE").is_some() && !image.exists() {
-        block_on(fill(&daemon));
-        daemon.kill();
-        pack(home.path(), &image);
+    for purged in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        if purged {
+            purge(home.path());
+        }
+        let daemon = support::start(home.path(), &[]);
+        let format = |store: &str| {
+            let text = fs::read_to_string(home.path().join(store).join("format")).unwrap();
+            text.split_whitespace().last().unwrap().to_owned()
+        };
+        let name = format!("journal-{}-records-{}.zip", format("journal"), format("records"));
+        let image = folder().join(name);
+        if std::env::var_os("CVRSD_UPDATE").is_some() && !image.exists() {
+            block_on(fill(&daemon));
+            daemon.kill();
+            pack(home.path(), &image);
+        }
+        assert!(image.exists(), "{} is missing; CVRSD_UPDATE=1 makes it", image.display());
     }
-    assert!(image.exists(), "{} is missing; CVRSD_UPDATE=1 makes it", image.display());
+}
+
+/// A purge changes the journal's format. It leaves neither jobs nor records.
+fn purge(dir: &Path) {
+    let clocks = [("CVRSD__RETENTION__REPORTS", "1s"), ("CVRSD__RETENTION__JOBS", "1s")];
+    let daemon = support::start(dir, &clocks);
+    block_on(async {
+        let mut client = daemon.jobs().await;
+        for operation in [Operation::Create, Operation::Delete] {
+            let text = files::text(SEED, 900..910);
+            jobs::run(&mut client, &Upload::text(operation, &text)).await;
+        }
+        let deadline = Instant::now() + support::PATIENCE;
+        while !client
+            .list_jobs(ListJobsRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .jobs
+            .is_empty()
+        {
+            assert!(Instant::now() < deadline, "nothing is purged");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(daemon.stop().success());
 }
 
 async fn fill(daemon: &Daemon) {
