@@ -128,6 +128,9 @@ fn walk(point: Point, hits: u64, mut plan: Plan) -> bool {
         stop.store(true, Ordering::Release);
         reached |= keeper.join().unwrap();
     });
+    // Reading writes to the audit log, and could come to the point only now.
+    place.kill();
+    place.start(dir.path());
     runtime.block_on(async {
         if let Some((job_id, rows)) = outcomes.cancelled.take() {
             check_cancelled(&place, &job_id, &rows, &mut plan.model).await;
