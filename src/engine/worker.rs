@@ -344,6 +344,8 @@ impl Worker {
         let drained = turn.stop.reason() == Some(StopReason::Drain);
         match cause {
             journal::Error::Poisoned => Done::Held,
+            // Cancelled in the queue and purged, all before this turn came to it.
+            journal::Error::NoJob(_) => Done::Ended,
             journal::Error::Storage(_) if drained => Done::Interrupted,
             _ => {
                 self.poison.trip(format!("job {}: {cause}", turn.job));
