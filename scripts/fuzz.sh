@@ -24,7 +24,7 @@ need_fuzz() {
 # All inputs of all runs here are in fuzz/found. A thread that ends a moment later is no leak. What other
 # work took of the wall time is made up for by a further round.
 fuzz() {
-    local target=$1 left=$seconds used TIMEFORMAT=%0U
+    local target=$1 left=$seconds used TIMEFORMAT=%0U+%0S
     heading "$target: $seconds s"
     mkdir -p "fuzz/found/$target"
     cargo +nightly fuzz build "$target" >"fuzz/found/$target.log" 2>&1
