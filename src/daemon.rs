@@ -69,12 +69,13 @@ impl Ended {
     }
 }
 
-/// Whether a start would accept the files that the configuration names. Blocks.
+/// Whether a start would accept the files and addresses that the configuration names. Blocks.
 ///
 /// # Errors
 /// When it would not.
 pub fn check(config: &Config) -> Result<(), Ended> {
-    open_tls(&config.tls).map(drop)
+    open_tls(&config.tls)?;
+    traces::check(&config.traces).map_err(|e| Ended::new(Exit::Usage, e))
 }
 
 fn open_tls(config: &config::Tls) -> Result<Option<Tls>, Ended> {

@@ -50,7 +50,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Admin(args) => cli::admin::run(args).await,
         Command::Client(args) => cli::clients::run(args),
         Command::Selftest(args) => cli::selftest::run(args).await,
-        Command::CheckConfig(args) => cli::check_config::run(&args),
+        Command::CheckConfig(args) => cli::check_config::run(args).await,
         Command::Verify(args) => cli::verify::run(args).await,
         Command::Backup(args) => cli::backup::run(args).await,
         Command::Restore(args) => cli::restore::run(args).await,

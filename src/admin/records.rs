@@ -12,9 +12,9 @@ use tracing::Instrument;
 
 use super::{acts::Acts, status::status};
 use crate::{
-    audit::{Face, Kind},
+    audit::Kind,
     auth::{Authenticator, Principal},
-    domain::{Storage, Tenant},
+    domain::{Face, Storage, Tenant},
     engine::{Records, Service},
     error::{Code, Error},
     listener,
@@ -23,18 +23,13 @@ use crate::{
 
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Who sends this request. A value that no token can be, or several, read as a wrong one.
+/// Who sends this request.
 pub(super) fn let_in(
     authenticator: &Authenticator,
     request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let metadata = request.metadata();
-    let mut values = metadata.get_all("authorization").iter();
-    let (first, second) = (values.next(), values.next());
-    let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    let extensions = request.extensions();
-    let origin = listener::origin(Face::Admin, metadata.as_ref(), extensions);
-    authenticator.admit(sent, listener::certificate(extensions), origin).map_err(status)
+    let (headers, extensions) = (request.metadata().as_ref(), request.extensions());
+    listener::admit(authenticator, Face::Admin, headers, extensions).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, and what it asks.

@@ -165,18 +165,26 @@ impl Entry {
         self
     }
 
+    /// An upload, before or without a job of its own.
+    #[must_use]
+    pub fn upload(kind: Kind, spec: &Submitted) -> Self {
+        Self {
+            client: Some(spec.client.clone()),
+            tenant: Some(spec.tenant.to_string()),
+            ..Self::new(kind).from(spec.origin.clone()).doing(spec.operation)
+        }
+    }
+
     /// A job that was accepted, as the journal has it.
     #[must_use]
     pub fn submitted(spec: &Submitted) -> Self {
         let Payload { length, sha256, .. } = &spec.payload;
         Self {
-            client: Some(spec.client.clone()),
-            tenant: Some(spec.tenant.to_string()),
             job: Some(spec.id),
             order: Some(spec.order),
             bytes: Some(*length),
             sha256: Some(hex(sha256)),
-            ..Self::new(Kind::Submit).from(spec.origin.clone()).doing(spec.operation)
+            ..Self::upload(Kind::Submit, spec)
         }
     }
 

@@ -165,22 +165,13 @@ impl Log {
         inner.sender.send(command).await.map_err(|_| Error::Stopped)
     }
 
-    /// Records a refusal, or counts it: at a bounded rate, and never waiting.
+    /// Records a refusal, or counts it: at a bounded rate, and where the queue has room. Never waits.
     pub fn refuse(&self, entry: Entry) {
         let Some(inner) = &self.inner else { return };
         let mut state = inner.state();
-        if !state.refusals.take(Instant::now()) {
-            return;
-        }
-        drop(state);
-        self.offer(entry);
-    }
-
-    /// Records an entry without ever waiting; where the queue is full it counts as suppressed.
-    pub fn offer(&self, entry: Entry) {
-        let Some(inner) = &self.inner else { return };
-        if inner.sender.try_send(Command::Append(Box::new(entry), None)).is_err() {
-            inner.state().refusals.suppress();
+        let command = || Command::Append(Box::new(entry), None);
+        if state.refusals.take(Instant::now()) && inner.sender.try_send(command()).is_err() {
+            state.refusals.suppress(1);
         }
     }
 
@@ -259,7 +250,7 @@ impl Inner {
         let Some(count) = state.refusals.due(now, at_end) else { return };
         let entry = Entry { count: Some(count), ..Entry::new(Kind::Suppressed) };
         if self.sender.try_send(Command::Append(Box::new(entry), None)).is_err() {
-            (0..count).for_each(|_| state.refusals.suppress());
+            state.refusals.suppress(count);
         }
     }
 

@@ -14,7 +14,6 @@ mod writer;
 
 use std::{io, path::Path};
 
-pub use crate::domain::{Face, Origin};
 pub use entry::{Entry, Kind, hex};
 pub use log::Log;
 pub use verify::{Broken, Summary, verify};

@@ -34,14 +34,14 @@ impl Refusals {
             self.recorded += 1;
             self.day.1 += 1;
         } else {
-            self.suppress();
+            self.suppress(1);
         }
         room
     }
 
-    /// Counts one that could not be recorded.
-    pub(super) fn suppress(&mut self) {
-        self.suppressed += 1;
+    /// Counts so many that could not be recorded.
+    pub(super) fn suppress(&mut self, count: u64) {
+        self.suppressed += count;
     }
 
     /// The number that is to be recorded now that the interval has passed, or at the end.

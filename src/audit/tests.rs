@@ -5,11 +5,15 @@ use std::{
 };
 
 use super::{
-    Entry, Error, Face, Kind, Log, Origin, Summary, chain,
+    Entry, Error, Kind, Log, Summary, chain,
     verify::{Broken, verify},
     writer::Writer,
 };
-use crate::{config, domain::JobId, poison::Poison};
+use crate::{
+    config,
+    domain::{Face, JobId, Origin, Trace},
+    poison::Poison,
+};
 
 const DAY_US: i64 = 24 * 3_600 * 1_000_000;
 const NOW_US: i64 = 1_800_000_000 * 1_000_000;
@@ -223,6 +227,33 @@ fn a_clock_that_is_years_ahead_does_not_end_the_log() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_removed_stays_with_all_behind_it_and_stops_nothing() {
+    for stuck in [1, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path(), &config(), NOW_US).unwrap();
+        let day = |n: i64| NOW_US + n * DAY_US;
+        for n in 0..4 {
+            writer.append(&[entry(1)], day(n)).unwrap();
+        }
+        // A folder in its place can be neither read nor removed as a file.
+        let (path, aside) = (file(dir.path(), stuck), dir.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        for n in 4..7 {
+            writer.append(&[entry(2)], day(n)).unwrap();
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+        for n in 7..10 {
+            writer.append(&[entry(3)], day(n)).unwrap();
+        }
+        drop(writer);
+        let kept = sound(dir.path());
+        assert!(kept.first_segment > stuck, "{kept:?}");
+    }
+}
+
+#[test]
 fn a_last_group_that_a_power_loss_tore_is_cut_off_and_nothing_before_it() {
     let group: Vec<_> = (0..30).map(entry).collect();
     let config = config::Audit { segment_bytes: 1 << 20, ..config() };
@@ -281,8 +312,14 @@ fn the_longest_entry_fits_a_line() {
         segment: Some(u64::MAX),
         rows: Some(u64::MAX),
         count: Some(u64::MAX),
+        order: Some(u64::MAX),
         sha256: Some("a".repeat(64)),
-        origin: Origin::new(Face::Admin, peer, Some(&[b'"'; 300]), None),
+        origin: Origin::new(
+            Face::Admin,
+            peer,
+            Some(&[b'"'; 300]),
+            Some(Trace { id: u128::MAX, span: u64::MAX, sampled: true }),
+        ),
         ..entry(u64::MAX).saying("\u{1}".repeat(300))
     };
     writer.append(&[longest], NOW_US).unwrap();

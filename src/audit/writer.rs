@@ -145,8 +145,8 @@ impl Writer {
         if day || self.bytes >= self.segment_bytes {
             self.rotate(now_us)?;
         }
-        if day && let Err(error) = self.purge(now_us) {
-            tracing::error!(%error, "old segments of the audit log cannot be removed");
+        if day {
+            self.purge(now_us)?;
         }
         self.write(entries, now_us)
     }
@@ -184,28 +184,40 @@ impl Writer {
         sync_folder(&self.dir)
     }
 
-    /// Removes whole segments from the oldest on whose entries are all older than `audit.keep`. Not more than
-    /// `PURGE_DAYS` of them at a day, so that a clock which is years ahead does not end the log.
+    /// Removes the segments that are due. One that cannot be read or removed stays, with all behind it: no reason
+    /// to stop. A write that fails is one.
     fn purge(&mut self, now_us: i64) -> io::Result<()> {
+        let told = |error: &io::Error| {
+            tracing::error!(%error, "old segments of the audit log cannot be removed");
+        };
+        let due = self.due(now_us).inspect_err(told).unwrap_or_default();
+        let Some(last) = due.last() else { return Ok(()) };
+        let (segment, count) = (Some(*last), Some(due.len() as u64));
+        self.write(&[Entry { segment, count, ..Entry::new(Kind::Purge) }], now_us)?;
+        let mut removed = due.iter().map(|number| fs::remove_file(chain::path(&self.dir, *number)));
+        // Not one behind one that stays: that would be a gap.
+        if let Some(Err(error)) = removed.find(Result::is_err) {
+            told(&error);
+        }
+        sync_folder(&self.dir)
+    }
+
+    /// The segments from the oldest on whose entries are all older than `audit.keep`; at a day not more than
+    /// `PURGE_US` of the log, so that a clock which is years ahead does not end it.
+    fn due(&self, now_us: i64) -> io::Result<Vec<u64>> {
         let keep_us = i64::try_from(self.keep.as_micros()).unwrap_or(i64::MAX);
         let numbers = chain::segments(&self.dir)?;
-        let Some(oldest) = numbers.first() else { return Ok(()) };
+        let Some(oldest) = numbers.first() else { return Ok(Vec::new()) };
         let oldest_us = began_us(&chain::path(&self.dir, *oldest))?;
         let end_us = now_us.saturating_sub(keep_us).min(oldest_us.saturating_add(PURGE_US));
-        let mut old = Vec::new();
+        let mut due = Vec::new();
         for (number, after) in numbers.iter().zip(numbers.iter().skip(1)) {
             if began_us(&chain::path(&self.dir, *after))? >= end_us {
                 break;
             }
-            old.push(*number);
+            due.push(*number);
         }
-        let Some(last) = old.last() else { return Ok(()) };
-        let (segment, count) = (Some(*last), Some(old.len() as u64));
-        self.write(&[Entry { segment, count, ..Entry::new(Kind::Purge) }], now_us)?;
-        for number in &old {
-            fs::remove_file(chain::path(&self.dir, *number))?;
-        }
-        sync_folder(&self.dir)
+        Ok(due)
     }
 }
 

@@ -35,10 +35,10 @@ use self::{
     token::{Claims, invalid},
 };
 use crate::{
-    audit::{self, Entry, Kind, Origin},
+    audit::{self, Entry, Kind},
     clock,
     config::{self, AuthMode},
-    domain::{Scope, ScopeSet},
+    domain::{Origin, Scope, ScopeSet},
     error::{Code, Error},
 };
 

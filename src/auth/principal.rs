@@ -1,9 +1,9 @@
 //! A caller that was let in.
 
 use crate::{
-    audit::{Entry, Kind, Origin},
+    audit::{Entry, Kind},
     config::Quota,
-    domain::{Operation, Scope, ScopeSet, Storage, StorageSet, Tenant},
+    domain::{Operation, Origin, Scope, ScopeSet, Storage, StorageSet, Tenant},
     error::{Code, Error},
 };
 

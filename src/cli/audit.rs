@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::{
     Failure,
+    place::Place,
     render::{self, Output},
 };
 use crate::{
     audit::{self, Summary},
-    config,
     exit::Exit,
 };
 
@@ -76,17 +76,6 @@ enum Action {
     },
 }
 
-/// Whose audit log.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// Configuration file; without one, defaults and environment count
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The data directory, in place of the configured one
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-}
-
 /// How entries are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
@@ -109,20 +98,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     done.map_err(|e| Failure::new(Exit::Stopped, e.to_string()))?
 }
 
-impl Place {
-    fn folder(self) -> Result<PathBuf, Failure> {
-        let dir = match self.dir {
-            Some(dir) => dir,
-            None => config::load(self.config.as_deref())
-                .map(|config| config.data.dir)
-                .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?,
-        };
-        Ok(dir.join(audit::FOLDER))
+/// The folder of the log, which must be there.
+fn folder(place: Place) -> Result<PathBuf, Failure> {
+    let folder = place.config()?.data.dir.join(audit::FOLDER);
+    if folder.is_dir() {
+        return Ok(folder);
     }
+    let text = format!("there is no audit log {}", folder.display());
+    Err(Failure::new(Exit::Failed, text))
 }
 
 fn verify(place: Place, head: Option<&str>, output: Output) -> Result<(), Failure> {
-    let verified = audit::verify(&place.folder()?, head, &mut |_, _| ());
+    let verified = audit::verify(&folder(place)?, head, &mut |_, _| ());
     let summary = verified.map_err(|broken| failed(&broken))?;
     match output {
         Output::Text => render::print(text(&summary))?,
@@ -189,7 +176,7 @@ fn export(
             Form::Tsv => render::print_line(columns(line)),
         };
     };
-    let verified = audit::verify(&place.folder()?, None, &mut each);
+    let verified = audit::verify(&folder(place)?, None, &mut each);
     printed?;
     verified.map(drop).map_err(|broken| failed(&broken))
 }

@@ -17,9 +17,12 @@ pub struct Args {
 ///
 /// # Errors
 /// What is wrong, with the exit code of bad configuration.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub async fn run(args: Args) -> Result<(), Failure> {
     let config = config::load(args.config.as_deref())
         .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    daemon::check(&config).map_err(|ended| Failure::new(ended.exit, ended.reason))?;
+    let checked = tokio::task::spawn_blocking(move || daemon::check(&config)).await;
+    checked
+        .map_err(|e| Failure::new(Exit::Stopped, e.to_string()))?
+        .map_err(|ended| Failure::new(ended.exit, ended.reason))?;
     render::print_line("ok")
 }

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod get;
 pub mod list;
 pub mod package_files;
+mod place;
 pub mod records;
 mod render;
 pub mod restore;

@@ -1,15 +1,13 @@
 //! `cvrsd verify`: checks a data directory that no daemon has.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
 use super::{
     Failure,
+    place::Place,
     render::{self, Output},
 };
 use crate::{
-    config,
     domain::Storage,
     exit::Exit,
     telemetry,
@@ -19,12 +17,8 @@ use crate::{
 /// Options of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Configuration file; without one, defaults and environment count
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The data directory, in place of the configured one
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -35,11 +29,7 @@ pub struct Args {
 /// # Errors
 /// When something is damaged, the directory is in use, or the configuration is not usable.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let mut config = config::load(args.config.as_deref())
-        .map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    if let Some(dir) = args.dir {
-        config.data.dir = dir;
-    }
+    let config = args.place.config()?;
     let usage = |e: telemetry::Error| Failure::new(Exit::Usage, e.to_string());
     telemetry::logging(&config.log).map_err(usage)?;
     let verified = tokio::task::spawn_blocking(move || verify::run(&config)).await;

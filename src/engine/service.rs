@@ -16,7 +16,7 @@ use super::{
     records::Records,
     reports::ReportReader,
     runtime::Engine,
-    submit::{Audited, Submit},
+    submit::Submit,
     worker::cleanup,
 };
 use crate::{
@@ -199,17 +199,15 @@ impl Service {
     /// key, an announced length over the bound, over a quota of the client, or when too many
     /// uploads run.
     pub async fn begin(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
-        let entry = caller.entry(Kind::Submit).doing(request.operation);
-        let begun = self.take(caller, request, entry.clone()).await;
-        begun.inspect_err(|error| self.shared.audit.refuse(entry.refused(error.code)))
+        let operation = request.operation;
+        let begun = self.take(caller, request).await;
+        begun.inspect_err(|error| {
+            let entry = caller.entry(Kind::Submit).doing(operation);
+            self.shared.audit.refuse(entry.refused(error.code));
+        })
     }
 
-    async fn take(
-        &self,
-        caller: &Principal,
-        request: SubmitRequest,
-        entry: Entry,
-    ) -> Result<Submit, Error> {
+    async fn take(&self, caller: &Principal, request: SubmitRequest) -> Result<Submit, Error> {
         caller.may(request.operation)?;
         let engine = self.ready()?;
         if self.phase() == Phase::Draining {
@@ -250,7 +248,7 @@ impl Service {
         let (journal, spool, poison) =
             (engine.journal.clone(), engine.spool.clone(), engine.poison.clone());
         let cut = self.shared.cut.clone();
-        let audited = Audited { audit: self.shared.audit.clone(), entry };
+        let audit = self.shared.audit.clone();
         Ok(Submit {
             upload,
             spec,
@@ -261,7 +259,7 @@ impl Service {
             spool,
             poison,
             cut,
-            audited,
+            audit,
         })
     }
 

@@ -33,13 +33,7 @@ pub struct Submit {
     pub(super) spool: Spool,
     pub(super) poison: Poison,
     pub(super) cut: CancellationToken,
-    pub(super) audited: Audited,
-}
-
-/// What the audit log is told of an upload.
-pub(super) struct Audited {
     pub(super) audit: audit::Log,
-    pub(super) entry: Entry,
 }
 
 impl Submit {
@@ -56,7 +50,7 @@ impl Submit {
             pumped = self.upload.pump(body) => pumped,
             () = self.cut.cancelled() => Err(draining()),
         };
-        pumped.inspect_err(|error| self.audited.refuse(error))
+        pumped.inspect_err(|error| refuse(&self.audit, &self.spec, error))
     }
 
     /// Ends the body and makes the job; both are durable when this returns. Where the caller goes
@@ -71,7 +65,7 @@ impl Submit {
 
     async fn commit(mut self) -> Result<Submission, Error> {
         let received = self.upload.finish(self.expected).await;
-        let received = received.inspect_err(|error| self.audited.refuse(error))?;
+        let received = received.inspect_err(|error| refuse(&self.audit, &self.spec, error))?;
         let id = self.spec.id;
         self.spec.payload = received.payload.clone();
         let asked = described(&self.spec);
@@ -79,7 +73,7 @@ impl Submit {
             && job.spec.payload.length < received.payload.length
         {
             let error = conflict(&job, &asked);
-            self.audited.refuse(&error);
+            refuse(&self.audit, &self.spec, &error);
             return Err(error);
         }
         let inline = received.keep(id).await.inspect_err(|_| {
@@ -89,8 +83,9 @@ impl Submit {
         let has_file = inline.is_none();
         // Where the journal failed, the job may be durable all the same, so its payload stays; the next
         // start sweeps it away if there is no such job.
+        let repeat = Entry::upload(Kind::Repeat, &self.spec);
         let submitted = self.journal.submit(self.spec, inline).await.map_err(internal)?;
-        self.audited.settle(&submitted).await?;
+        settle(&self.audit, repeat, &submitted).await?;
         if has_file && !matches!(submitted, journal::Submission::New(_)) {
             remove_payload(self.spool, id).await;
         }
@@ -115,21 +110,23 @@ impl Submit {
     }
 }
 
-impl Audited {
-    fn refuse(&self, error: &Error) {
-        self.audit.refuse(self.entry.clone().refused(error.code));
-    }
+/// Tells the audit log of an upload that is refused.
+fn refuse(audit: &audit::Log, spec: &Submitted, error: &Error) {
+    audit.refuse(Entry::upload(Kind::Submit, spec).refused(error.code));
+}
 
-    /// Tells where the journal made no job of it.
-    async fn settle(&self, submitted: &journal::Submission) -> Result<(), Error> {
-        let (made, code) = match submitted {
-            journal::Submission::New(_) => return Ok(()),
-            journal::Submission::Existing(job) => (job, None),
-            journal::Submission::Conflict(job) => (job, Some(Code::RequestConflict)),
-        };
-        let entry = Entry { kind: Kind::Repeat, code, ..self.entry.clone() };
-        self.audit.note(entry.of(made.spec.id)).await.map_err(stopping)
-    }
+/// Tells it where the journal made no job of an upload.
+async fn settle(
+    audit: &audit::Log,
+    repeat: Entry,
+    submitted: &journal::Submission,
+) -> Result<(), Error> {
+    let (made, code) = match submitted {
+        journal::Submission::New(_) => return Ok(()),
+        journal::Submission::Existing(job) => (job, None),
+        journal::Submission::Conflict(job) => (job, Some(Code::RequestConflict)),
+    };
+    audit.note(Entry { code, ..repeat }.of(made.spec.id)).await.map_err(stopping)
 }
 
 /// Removes the payload of a job that was not made. What cannot be removed is swept away at the next

@@ -7,9 +7,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{message, report, status::status, upload, watch};
 use crate::{
-    audit::Face,
     auth::{Authenticator, Principal},
-    domain::{Job, Operation},
+    domain::{Face, Job, Operation},
     engine::{ListQuery, Service},
     error::Error,
     listener,
@@ -19,18 +18,13 @@ use crate::{
 type Answer<T> = Result<Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Who sends this request. A value that no token can be, or several, read as a wrong one.
+/// Who sends this request.
 pub(super) fn let_in(
     authenticator: &Authenticator,
     request: &Request<()>,
 ) -> Result<Principal, Status> {
-    let metadata = request.metadata();
-    let mut values = metadata.get_all("authorization").iter();
-    let (first, second) = (values.next(), values.next());
-    let sent = first.map(|v| v.to_str().ok().filter(|_| second.is_none()).unwrap_or("?"));
-    let extensions = request.extensions();
-    let origin = listener::origin(Face::Grpc, metadata.as_ref(), extensions);
-    authenticator.admit(sent, listener::certificate(extensions), origin).map_err(status)
+    let (headers, extensions) = (request.metadata().as_ref(), request.extensions());
+    listener::admit(authenticator, Face::Grpc, headers, extensions).map_err(status)
 }
 
 /// The caller whom [`let_in`] put beside the request, before its body was read.

@@ -22,9 +22,8 @@ use tonic::transport::server::Connected;
 
 use super::Place;
 use crate::{
-    audit::{Face, Origin},
     auth::Certificate,
-    domain::Trace,
+    domain::{Face, Origin, Trace},
     limits::REQUEST_HEAD_TIMEOUT,
     tls::Handshake,
 };

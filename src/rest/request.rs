@@ -10,9 +10,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{problem::Problem, routes::Face};
 use crate::{
-    audit::{self, Origin},
     auth::Principal,
-    domain::{JobId, MediaType},
+    domain::{self, JobId, MediaType},
     error::{Code, Error},
     intake::Encoding,
     limits::REQUEST_ID_CHARS_MAX,
@@ -52,19 +51,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 /// # Errors
 /// When the caller is not let in.
 pub(super) fn caller(parts: &Parts, face: &Face) -> Result<Principal, Error> {
-    let certificate = listener::certificate(&parts.extensions);
-    face.authenticator.admit(authorization(&parts.headers), certificate, origin(parts))
-}
-
-/// Where a request with that head comes from.
-pub(super) fn origin(parts: &Parts) -> Origin {
-    listener::origin(audit::Face::Rest, &parts.headers, &parts.extensions)
-}
-
-/// The `Authorization` value. One that no token can be, or several, read as a wrong one.
-pub(super) fn authorization(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str();
-    Some(value.ok().filter(|_| is_single(headers, &header::AUTHORIZATION)).unwrap_or("?"))
+    let Parts { headers, extensions, .. } = parts;
+    listener::admit(&face.authenticator, domain::Face::Rest, headers, extensions)
 }
 
 /// Whether the header is there once at most: of two, a proxy may have looked at the other one.
@@ -247,8 +235,6 @@ mod tests {
         assert_eq!(media_type(&types).unwrap_err().code, Code::MediaTypeUnsupported);
         let keys = twice("idempotency-key", "a", "b");
         assert_eq!(request_id(&keys).unwrap_err().code, Code::RequestIdMalformed);
-        assert_eq!(authorization(&twice("authorization", "a", "b")), Some("?"));
-        assert_eq!(authorization(&headers(&[("authorization", "a")])), Some("a"));
     }
 
     #[test]

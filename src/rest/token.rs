@@ -22,7 +22,7 @@ use super::{
 use crate::{
     audit::{Entry, Kind},
     auth::{self, Issued},
-    domain::{Scope, ScopeSet},
+    domain::{self, Scope, ScopeSet},
     error::{Code, Error},
     intake::{self, Encoding},
     limits::{REQUEST_HEAD_TIMEOUT, TOKEN_REQUEST_BYTES_MAX},
@@ -118,7 +118,7 @@ pub(super) async fn refresh(
     let (parts, body) = request.into_parts();
     discard(body.into_data_stream());
     let certificate = listener::certificate(&parts.extensions);
-    let sent = request::authorization(&parts.headers);
+    let sent = listener::authorization(&parts.headers);
     let issued = face.authenticator.refresh(sent, certificate).await;
     told(&face, &parts, Kind::TokenRefresh, None, issued).await
 }
@@ -131,7 +131,8 @@ async fn told(
     client: Option<String>,
     issued: Result<Issued, Error>,
 ) -> Result<Json<TokenResponse>, Problem> {
-    let entry = Entry { client, ..Entry::new(kind).from(request::origin(parts)) };
+    let origin = listener::origin(domain::Face::Rest, &parts.headers, &parts.extensions);
+    let entry = Entry { client, ..Entry::new(kind).from(origin) };
     match issued {
         Ok(issued) if face.authenticator.is_off() => Ok(Json(issued.into())),
         Ok(issued) => {

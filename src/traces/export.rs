@@ -7,13 +7,13 @@ use std::{
 };
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanExporter as _},
 };
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, Runtime},
     sync::mpsc::Receiver,
     time::{sleep, sleep_until},
 };
@@ -33,25 +33,14 @@ pub(super) struct Exporting {
 }
 
 impl Exporting {
-    /// Starts it with an exporter that is built there, as its connection lives on that thread.
-    pub(super) fn start(
-        build: impl FnOnce() -> Result<SpanExporter, Error> + Send + 'static,
-        receiver: Receiver<Item>,
-    ) -> Result<Self, Error> {
-        let failed = |e: std::io::Error| Error(e.to_string());
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let mut exporter = {
-            let _inside = runtime.enter();
-            build()?
-        };
-        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
-        let resource = Resource::builder().with_service_name("cvrsd").with_attribute(version);
-        exporter.set_resource(&resource.build());
+    /// Starts it.
+    pub(super) fn start(endpoint: &str, receiver: Receiver<Item>) -> Result<Self, Error> {
+        let (runtime, exporter) = exporter(endpoint)?;
         let closing = CancellationToken::new();
         let closed = closing.clone();
         let work = move || runtime.block_on(run(&exporter, receiver, &closed));
-        let thread =
-            thread::Builder::new().name("traces".to_owned()).spawn(work).map_err(failed)?;
+        let thread = thread::Builder::new().name("traces".to_owned()).spawn(work);
+        let thread = thread.map_err(|e| Error(e.to_string()))?;
         Ok(Self { thread: Mutex::new(Some(thread)), closing })
     }
 
@@ -62,6 +51,20 @@ impl Exporting {
         // What a panic there lost are traces.
         let _ = thread.map(JoinHandle::join);
     }
+}
+
+/// An exporter to that address, which is not connected to yet, and the runtime that its connection lives on.
+pub(super) fn exporter(endpoint: &str) -> Result<(Runtime, SpanExporter), Error> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error(e.to_string()))?;
+    let builder = SpanExporter::builder().with_tonic().with_endpoint(endpoint);
+    let inside = runtime.enter();
+    let mut exporter = builder.build().map_err(|e| Error(e.to_string()))?;
+    drop(inside);
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let resource = Resource::builder().with_service_name("cvrsd").with_attribute(version);
+    exporter.set_resource(&resource.build());
+    Ok((runtime, exporter))
 }
 
 async fn run(exporter: &SpanExporter, mut receiver: Receiver<Item>, closing: &CancellationToken) {

@@ -15,7 +15,6 @@ use std::{
     time::SystemTime,
 };
 
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
 
@@ -54,11 +53,17 @@ enum Item {
 pub fn start(config: &config::Traces) -> Result<(), Error> {
     let Some(endpoint) = &config.endpoint else { return Ok(()) };
     let (sender, receiver) = mpsc::channel(TRACES_QUEUE);
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint);
-    let build = move || exporter.build().map_err(|e| Error(e.to_string()));
-    let exporting = Exporting::start(build, receiver)?;
+    let exporting = Exporting::start(endpoint, receiver)?;
     let tracer = Tracer { sender, sample_ratio: config.sample_ratio, exporting };
     TRACER.set(tracer).map_err(|_| Error("they were started before".to_owned()))
+}
+
+/// Whether [`start`] would take that address. Blocks, and connects to nothing.
+///
+/// # Errors
+/// When it would not.
+pub fn check(config: &config::Traces) -> Result<(), Error> {
+    config.endpoint.as_deref().map_or(Ok(()), |endpoint| export::exporter(endpoint).map(drop))
 }
 
 /// Exports what is queued, within `limits::TRACES_CLOSE`. Blocks.

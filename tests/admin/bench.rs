@@ -1,23 +1,13 @@
 //! Commands against a daemon.
 
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, files, http::Server, program};
-
-/// A command of the program against that daemon.
-pub fn command(daemon: &Daemon, args: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.env_remove("CVRSD_TOKEN").stdin(Stdio::null()).args(args);
-    command
-        .env("CVRSD_SERVER", format!("http://{}", daemon.grpc))
-        .env("CVRSD_ADMIN", format!("http://{}", daemon.admin));
-    command
-}
+use crate::support::{Daemon, against, files, http::Server};
 
 pub fn run(daemon: &Daemon, args: &[&str]) -> Output {
-    command(daemon, args).output().unwrap()
+    against(daemon, args).output().unwrap()
 }
 
 /// Standard output of a command that must end well.

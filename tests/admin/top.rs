@@ -1,9 +1,9 @@
 //! `cvrsd top`, once and in a terminal.
 
 use crate::{
-    bench::{admin, command, run, submit},
+    bench::{admin, run, submit},
     pty::{Pty, has_colour},
-    support::{clients, http::Server},
+    support::{against, clients, http::Server},
 };
 
 const ENTER: &str = "\u{1b}[?1049h";
@@ -39,7 +39,7 @@ fn a_token_shows_what_it_may_see_and_without_any_right_nothing_is_shown() {
     let server = Server::with_clients(&clients::block("A", "TA", &scopes, ""));
     let once = |scope: &str| {
         let token = clients::token(&server, "A", &[scope]);
-        let output = command(&server.daemon, &["top", "--once", "--token", &token]).output();
+        let output = against(&server.daemon, &["top", "--once", "--token", &token]).output();
         let output = output.unwrap();
         let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         (output.status.code(), text.concat())
@@ -94,7 +94,7 @@ fn a_watch_draws_a_bar_in_a_terminal_and_writes_lines_elsewhere() {
     let job = submit(&server, 30_000);
     let args = format!("watch {job}");
     let lines = {
-        let mut watch = command(&server.daemon, &["watch", &job]);
+        let mut watch = against(&server.daemon, &["watch", &job]);
         watch.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         watch.spawn().unwrap()
     };

@@ -16,7 +16,7 @@ use cvrsd::{
 };
 
 use crate::support::{
-    Daemon, clients, files,
+    Daemon, against, clients, files,
     http::Server,
     jobs::{self, Client, Upload},
     model::{Expected, Model},
@@ -218,13 +218,12 @@ fn what_is_paused_is_restored_and_damage_of_a_single_job_is_named() {
     let server = Server::new();
     let reported = server.submit("POST", rows(0, 200));
     server.wait(&reported);
-    let admin = format!("http://{}", server.daemon.admin);
-    let run = |args: &[&str], admin: &str| {
-        let output = Command::new(program()).env("CVRSD_ADMIN", admin).args(args).output().unwrap();
+    let run = |args: &[&str], daemon: &Daemon| {
+        let output = against(daemon, args).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    run(&["admin", "pause", "--tenant", "local", "--reason", "wrong files"], &admin);
+    run(&["admin", "pause", "--tenant", "local", "--reason", "wrong files"], &server.daemon);
     let queued = server.submit("POST", rows(500, 200));
     // A folder that an operator may have made, and damage that the daemon lives with.
     let data = &server.daemon.dir;
@@ -247,7 +246,7 @@ fn what_is_paused_is_restored_and_damage_of_a_single_job_is_named() {
     assert!(daemon.stop().success());
     assert_eq!(fs::read(mine).unwrap(), b"x");
     let daemon = start(&dir, &[]);
-    let paused = run(&["admin", "paused"], &format!("http://{}", daemon.admin));
+    let paused = run(&["admin", "paused"], &daemon);
     assert!(paused.contains("wrong files"), "{paused}");
 }
 

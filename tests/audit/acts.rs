@@ -1,7 +1,6 @@
 //! What operators do, and what retention removes.
 
 use std::{
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -9,21 +8,12 @@ use std::{
 use crate::{
     log::{entries, told},
     support::{
-        Daemon, PATIENCE,
+        PATIENCE, against,
         clients::{block, token},
         files,
         http::{JOBS, Server},
-        program,
     },
 };
-
-/// Runs a command of the program against that daemon; the exit code.
-fn run(daemon: &Daemon, args: &[&str]) -> Option<i32> {
-    let mut command = Command::new(program());
-    command.env("CVRSD_SERVER", format!("http://{}", daemon.grpc));
-    command.env("CVRSD_ADMIN", format!("http://{}", daemon.admin));
-    command.args(args).output().unwrap().status.code()
-}
 
 #[test]
 fn an_operators_acts_are_recorded_without_the_words_of_the_operator() {
@@ -31,8 +21,10 @@ fn an_operators_acts_are_recorded_without_the_words_of_the_operator() {
     let server = Server::with_clients(&clients.concat());
     let (operator, other) =
         (token(&server, "OP", &["UPLOAD", "ADMIN"]), token(&server, "A", &["UPLOAD"]));
-    let act =
-        |token: &str, args: &[&str]| run(&server.daemon, &[args, &["--token", token]].concat());
+    let act = |token: &str, args: &[&str]| {
+        let args = [args, &["--token", token]].concat();
+        against(&server.daemon, &args).output().unwrap().status.code()
+    };
     let out = server.dir.path().join("backup");
     assert_eq!(
         act(&operator, &["admin", "pause", "--tenant", "TA", "--reason", "marked"]),

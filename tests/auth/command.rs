@@ -6,16 +6,11 @@ use reqwest::Method;
 
 use crate::{
     bench::{ALL, Bench, READING, client},
-    support::files,
+    support::{against, files},
 };
 
 fn cvrsd(bench: &Bench, args: &[&str], token: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cvrsd"));
-    command
-        .args(args)
-        .env("CVRSD_SERVER", format!("http://{}", bench.daemon.grpc))
-        .env("CVRSD_ADMIN", format!("http://{}", bench.daemon.admin))
-        .env_remove("CVRSD_TOKEN");
+    let mut command = against(&bench.daemon, args);
     if let Some(token) = token {
         command.env("CVRSD_TOKEN", token);
     }

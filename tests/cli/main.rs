@@ -102,7 +102,21 @@ fn a_configuration_error_is_64_and_names_the_key() {
     let output = output.unwrap();
     assert_eq!(code(&output), 64);
     assert!(stderr(&output).contains("grpc.listen"));
+    for endpoint in ["http://", "collector:4317", "http://user:word@collector:4317"] {
+        let output = cvrsd("", &["check-config"]).env("CVRSD__TRACES__ENDPOINT", endpoint).output();
+        let output = output.unwrap();
+        assert_eq!(code(&output), 64, "{endpoint}");
+        assert!(stderr(&output).contains("traces") && !stderr(&output).contains("word"));
+    }
     assert_eq!(stdout(&run("", &["check-config"])), "ok\n");
+}
+
+#[test]
+fn a_directory_without_an_audit_log_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run("", &["audit", "verify", "--dir", dir.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("there is no audit log"), "{}", stderr(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]

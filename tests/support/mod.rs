@@ -56,6 +56,16 @@ pub fn ready(dir: &Path, mut child: Child) -> Daemon {
     Daemon { child, dir: dir.to_owned(), grpc, rest, admin }
 }
 
+/// A command of the program against that daemon, as a client without a token.
+pub fn against(daemon: &Daemon, args: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.env_remove("CVRSD_TOKEN").stdin(Stdio::null()).args(args);
+    command
+        .env("CVRSD_SERVER", format!("http://{}", daemon.grpc))
+        .env("CVRSD_ADMIN", format!("http://{}", daemon.admin));
+    command
+}
+
 /// The program under test: the one that was built with the tests, or `CVRSD_BIN`.
 pub fn program() -> PathBuf {
     std::env::var_os("CVRSD_BIN").map_or(env!("CARGO_BIN_EXE_cvrsd").into(), PathBuf::from)

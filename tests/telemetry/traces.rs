@@ -1,18 +1,14 @@
 //! Requests and whole lives of jobs as traces.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use cvrsd::domain::Trace;
 
 use crate::{
     collector::{Collector, attribute},
     support::{
-        self, Daemon, PATIENCE, files,
+        self, Daemon, PATIENCE, against, files,
         http::{JOBS, Server},
-        program,
     },
 };
 
@@ -20,10 +16,7 @@ const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Runs a command of the program against that daemon, below the caller's span.
 fn run(daemon: &Daemon, args: &[&str]) -> String {
-    let mut command = Command::new(program());
-    command.env("CVRSD_SERVER", format!("http://{}", daemon.grpc)).env("TRACEPARENT", CALLER);
-    command.env("CVRSD_ADMIN", format!("http://{}", daemon.admin));
-    let output = command.args(args).output().unwrap();
+    let output = against(daemon, args).env("TRACEPARENT", CALLER).output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
