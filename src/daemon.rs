@@ -53,6 +53,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Time at the end of a drain in which connections get their last answers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a log or store may take to close at the end.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// Why the daemon ended other than well.
 #[derive(Debug)]
@@ -106,9 +108,11 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).map_err(|e| Ended::new(Exit::Stopped, e))?;
     let settings = config.tls.clone();
-    let tls = tokio::task::spawn_blocking(move || open_tls(&settings))
-        .await
-        .map_err(|e| Ended::new(Exit::Stopped, e))??;
+    let opened = tokio::task::spawn_blocking(move || {
+        let look = Look::at(&settings.files());
+        open_tls(&settings).map(|tls| (look, tls))
+    });
+    let (certificates, tls) = opened.await.map_err(|e| Ended::new(Exit::Stopped, e))??;
     // Records are nobody else's to read, whatever the directory above allows.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let dir = config.data.dir.clone();
@@ -128,7 +132,7 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         level: level.clone(),
         effective: Arc::clone(&effective),
     };
-    let reload = Reload::start(file, seen, changing);
+    let reload = Reload::start(file, [seen, certificates], changing);
     let service = Service::new(config, audit.clone());
     let shutdown = CancellationToken::new();
     let operator = admin::Operator { effective, level, drain: asks.drain.clone() };
@@ -164,8 +168,11 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
     withdraw(&config.data.dir);
     // After a failure nothing is waited for.
     if !poison.is_tripped() {
-        close_audit(&audit, ended.as_ref().err()).await;
-        if tokio::task::spawn_blocking(traces::close).await.is_err() {
+        if timeout(CLOSE_WAIT, close_audit(&audit, ended.as_ref().err())).await.is_err() {
+            tracing::error!("the end is not in the audit log");
+        }
+        let closed = timeout(CLOSE_WAIT, tokio::task::spawn_blocking(traces::close));
+        if !closed.await.is_ok_and(|closed| closed.is_ok()) {
             tracing::warn!("the last traces are lost");
         }
     }
@@ -322,10 +329,12 @@ async fn drain(
         faces.abort_all();
     }
     let Some(engine) = service.engine() else { return };
-    match engine.close(deadline).await {
-        Ok(true) => tracing::info!("drained"),
-        Ok(false) => tracing::warn!("a job was still running at the drain timeout; it resumes"),
-        Err(error) => tracing::error!(%error, "the journal did not close well"),
+    // What was queued may still be committed after the deadline, but a disk that hangs is not waited for.
+    match timeout(left() + CLOSE_WAIT, engine.close(deadline)).await {
+        Err(_) => tracing::error!("the journal did not close in time"),
+        Ok(Ok(true)) => tracing::info!("drained"),
+        Ok(Ok(false)) => tracing::warn!("a job was still running at the drain timeout; it resumes"),
+        Ok(Err(error)) => tracing::error!(%error, "the journal did not close well"),
     }
 }
 

@@ -193,6 +193,8 @@ codes! {
     /// As many uploads run as `intake.uploads_max` and none makes room, or this one was slow and had to; or too
     /// many synchronous ones are waited for.
     UploadsExhausted = "CVRS-UPLOADS-EXHAUSTED", Exhausted;
+    /// A backup is taken already, or so many exports of records.
+    ReadersExhausted = "CVRS-READERS-EXHAUSTED", Exhausted;
     /// The disk has less room than `data.reserve_bytes`, or would with the upload.
     DiskReserve = "CVRS-DISK-RESERVE", Full;
     /// The daemon is starting and does not serve yet.

@@ -28,6 +28,7 @@ pub mod records;
 mod replace;
 pub mod rest;
 pub mod restore;
+pub mod shares;
 mod sync;
 pub mod telemetry;
 pub mod tls;

@@ -8,6 +8,8 @@ pub const NAME_CHARS_MAX: usize = 64;
 pub const REQUEST_ID_CHARS_MAX: usize = 255;
 /// Characters of an id inside an error text; what is longer is cut.
 pub const ID_CHARS_IN_TEXT_MAX: usize = 255;
+/// Bytes of a gRPC message that is no piece of an upload.
+pub const GRPC_CALL_BYTES_MAX: usize = 16 << 10;
 /// Bytes of one chunk of a gRPC upload.
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one gRPC message; above a chunk, so that a chunk too large gets our own refusal.
@@ -102,10 +104,14 @@ pub const PURGE_INTERVAL: (Duration, Duration) =
 pub const BACKUP_FRAME_BYTES: usize = 256 << 10;
 /// Bytes of the manifest of a backup, which names its few parts.
 pub const BACKUP_MANIFEST_BYTES_MAX: usize = 64 << 10;
-/// How long whoever takes a backup may take nothing.
-pub const BACKUP_STALL: Duration = Duration::from_mins(1);
+/// Exports of records that run at once.
+pub const EXPORTS_MAX: usize = 32;
+/// How many of them one client may have.
+pub const EXPORTS_CLIENT_MAX: usize = 4;
+/// How long whoever takes a backup or an export may take nothing.
+pub const READER_STALL: Duration = Duration::from_mins(1);
 /// Bytes a second that it must take on average, not counting that time.
-pub const BACKUP_RATE_MIN: u64 = 256 << 10;
+pub const READER_RATE_MIN: u64 = 256 << 10;
 /// How long commits may wait for a backup; above, it is refused. Far below `COMMIT_STALL`.
 pub const BACKUP_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Entries, and bytes of them, that a restore commits together.
@@ -150,7 +156,8 @@ pub const GRPC_STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// Bytes that a gRPC client may send ahead on one connection; far above a stream's, so that one
 /// upload cannot stall the client's other calls.
 pub const GRPC_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// How long a connection may take to send its request head, or the first message of an upload.
+/// How long a connection may take to send its request head, the first message of an upload, or a gRPC message
+/// that is no piece of one.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Synchronous uploads that are received or waited for at once.
 pub const SYNC_WAITS_MAX: usize = 1_024;
@@ -176,6 +183,8 @@ pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const CERTIFICATE_EXPIRY_NOTICE: Duration = Duration::from_hours(14 * 24);
 /// How often it does.
 pub const CERTIFICATE_EXPIRY_REMINDER: Duration = Duration::from_hours(24);
+/// How long after a reading that failed all is read once more.
+pub const FILES_RETRY_INTERVAL: Duration = Duration::from_mins(1);
 /// How often it is looked whether the files of the configuration and of certificates have changed. A change
 /// counts once two looks have found the same.
 pub const FILES_LOOK_INTERVAL: Duration = Duration::from_secs(2);

@@ -142,7 +142,12 @@ impl AdminService for Admin {
             let refused = Err(status(Records::no_tenant(&tenant)));
             return Ok(Response::new(Box::pin(stream::iter([refused]))));
         }
-        let pieces = ReceiverStream::new(records.export(&caller, storage)).map(|piece| {
+        let refuse = |error: Error| {
+            self.service.audit().refuse(caller.entry(Kind::Export).on(storage).refused(error.code));
+            status(error)
+        };
+        let pieces = records.export(&caller, storage).map_err(refuse)?;
+        let pieces = ReceiverStream::new(pieces).map(|piece| {
             let lines = Vec::from(piece.map_err(status)?);
             Ok(proto::ExportRecordsResponse { lines })
         });

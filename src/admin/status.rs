@@ -30,6 +30,7 @@ fn grpc_code(kind: Kind) -> Grpc {
         Kind::NotFound => Grpc::NotFound,
         Kind::Unavailable => Grpc::Unavailable,
         Kind::Invalid => Grpc::InvalidArgument,
+        Kind::Timeout => Grpc::DeadlineExceeded,
         _ => Grpc::Internal,
     }
 }
@@ -48,6 +49,7 @@ mod tests {
         assert_eq!(code_of(Code::QuotaRequests), Grpc::ResourceExhausted);
         assert_eq!(code_of(Code::Starting), Grpc::Unavailable);
         assert_eq!(code_of(Code::Parameter), Grpc::InvalidArgument);
+        assert_eq!(code_of(Code::BodyTimeout), Grpc::DeadlineExceeded);
         assert_eq!(code_of(Code::Internal), Grpc::Internal);
         for code in Code::ALL {
             let info = status(Error::new(*code, "x")).get_details_error_info().unwrap();

@@ -80,10 +80,22 @@ impl Principal {
     /// # Errors
     /// `CVRS-SCOPE`.
     pub fn may_admin(&self) -> Result<(), Error> {
-        if self.scopes.contains(Scope::Admin) {
+        self.has(Scope::Admin)
+    }
+
+    /// Whether it may take a backup, with the rows of every tenant.
+    ///
+    /// # Errors
+    /// `CVRS-SCOPE`.
+    pub fn may_backup(&self) -> Result<(), Error> {
+        self.has(Scope::Backup)
+    }
+
+    fn has(&self, scope: Scope) -> Result<(), Error> {
+        if self.scopes.contains(scope) {
             return Ok(());
         }
-        Err(Error::new(Code::Scope, format!("the token does not have the scope {}", Scope::Admin)))
+        Err(Error::new(Code::Scope, format!("the token does not have the scope {scope}")))
     }
 
     /// Whether it may read rows of that storage. Which storages are its own, `storages` says.
@@ -124,8 +136,10 @@ mod tests {
     fn an_operator_needs_the_scope_of_its_own_which_is_good_for_nothing_else() {
         for scope in Scope::ALL {
             let caller = Principal { scopes: ScopeSet::from_iter([scope]), ..Principal::local() };
-            let refused = caller.may_admin().map_err(|e| e.code);
-            let expected = if scope == Scope::Admin { Ok(()) } else { Err(Code::Scope) };
+            let refused =
+                [caller.may_admin(), caller.may_backup()].map(|may| may.map_err(|e| e.code));
+            let expected = [Scope::Admin, Scope::Backup]
+                .map(|needed| if scope == needed { Ok(()) } else { Err(Code::Scope) });
             assert_eq!(refused, expected, "{scope}");
         }
         let scopes = ScopeSet::from_iter([Scope::Admin]);

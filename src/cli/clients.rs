@@ -35,7 +35,7 @@ struct Add {
     #[arg(long, value_name = "T", value_parser = name)]
     tenant: String,
     /// What it may do: any of UPLOAD, UPDATE, DELETE, `EXPORT_REDACTED`, `EXPORT_NON_REDACTED`,
-    /// `EXPORT_SUMMARIZATION` and ADMIN
+    /// `EXPORT_SUMMARIZATION`, ADMIN and BACKUP
     #[arg(long, required = true, value_delimiter = ',', value_parser = scope)]
     scopes: Vec<Scope>,
     /// The storages that its jobs touch

@@ -20,6 +20,15 @@ pub struct Tls {
     pub insecure_off_loopback: bool,
 }
 
+impl Tls {
+    /// The files that it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Self { certificate, key, client_ca, .. } = self;
+        [certificate, key, client_ca].into_iter().flatten().cloned().collect()
+    }
+}
+
 impl Default for Tls {
     fn default() -> Self {
         Self {

@@ -21,11 +21,13 @@ pub enum Scope {
     ExportSummarization,
     /// `ADMIN`: what an operator does to the whole daemon. Ours, not documented.
     Admin,
+    /// `BACKUP`: take a backup, which holds every row of every tenant. Ours, not documented.
+    Backup,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Upload,
         Self::Update,
         Self::Delete,
@@ -33,6 +35,7 @@ impl Scope {
         Self::ExportNonRedacted,
         Self::ExportSummarization,
         Self::Admin,
+        Self::Backup,
     ];
 
     /// Its name, the documented one where it has one.
@@ -46,6 +49,7 @@ impl Scope {
             Self::ExportNonRedacted => "EXPORT_NON_REDACTED",
             Self::ExportSummarization => "EXPORT_SUMMARIZATION",
             Self::Admin => "ADMIN",
+            Self::Backup => "BACKUP",
         }
     }
 
@@ -83,6 +87,7 @@ impl Scope {
             Self::ExportNonRedacted => 16,
             Self::ExportSummarization => 32,
             Self::Admin => 64,
+            Self::Backup => 128,
         }
     }
 }
@@ -101,7 +106,7 @@ impl ScopeSet {
     /// None.
     pub const EMPTY: Self = Self(0);
     /// All.
-    pub const ALL: Self = Self(127);
+    pub const ALL: Self = Self(255);
 
     /// Whether the scope is in the set.
     #[must_use]

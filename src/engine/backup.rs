@@ -8,23 +8,25 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use tokio::{runtime, sync::mpsc, time::timeout};
+use tokio::runtime;
 
-use super::runtime::{Engine, Error};
+use super::{
+    pipe::{Pieces, Pipe},
+    runtime::{Engine, Error},
+};
 use crate::{
     backup::{Entry, FILES, FileEntry, JOURNAL, PAUSES, RECORDS, Writer},
     clock,
     domain::{Job, JobId},
     error::{self, Code},
     journal::{self, Handle},
-    limits::{BACKUP_PAUSE_MAX, BACKUP_RATE_MIN, BACKUP_STALL},
+    limits::BACKUP_PAUSE_MAX,
     records::{self, View},
 };
 
@@ -88,15 +90,22 @@ struct Linked {
 }
 
 impl Engine {
-    /// Begins a backup and gives it piece by piece. Another one waits until it has ended. A reader that goes away
-    /// or takes nothing for `limits::BACKUP_STALL` ends it.
-    pub(super) fn backup(&self) -> mpsc::Receiver<Result<Bytes, error::Error>> {
-        let (sender, receiver) = mpsc::channel(2);
+    /// Begins a backup and gives it piece by piece. A reader that goes away or takes nothing for
+    /// `limits::READER_STALL` ends it.
+    ///
+    /// # Errors
+    /// `CVRS-READERS-EXHAUSTED` while another one is taken.
+    pub(super) fn backup(&self) -> Result<Pieces, error::Error> {
+        let turn = Arc::clone(&self.backups).try_acquire_owned().map_err(|_| {
+            error::Error::new(Code::ReadersExhausted, "another backup is being taken")
+        })?;
+        let (mut pipe, pieces) =
+            Pipe::new(runtime::Handle::current()).map_err(error::Error::internal)?;
         let (purger, data_dir) = (self.purger.clone(), self.data_dir.clone());
         tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let no_purge = purger.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let (began, runtime) = (Instant::now(), runtime::Handle::current());
-            let pipe = Pipe::new(sender.clone(), runtime.clone());
+            let began = Instant::now();
             let backup = Backup {
                 journal: purger.journal.clone(),
                 store: &*purger.store,
@@ -105,7 +114,7 @@ impl Engine {
                 data_dir: &data_dir,
             };
             let refusal = match Links::make(&data_dir).map_err(Error::from) {
-                Ok(links) => backup.write(&links, pipe).err(),
+                Ok(links) => backup.write(&links, &mut pipe).err(),
                 Err(error) => Some(error),
             };
             drop(no_purge);
@@ -114,15 +123,12 @@ impl Engine {
                 None => tracing::info!(seconds, "a backup was taken"),
                 Some(error) => {
                     tracing::error!(%error, "a backup failed");
-                    let refusal =
-                        error::Error::new(Code::Internal, "the backup failed; the log says why");
-                    // A reader that is gone needs no error, and one that takes nothing gets none.
-                    let told = async { timeout(BACKUP_STALL, sender.send(Err(refusal))).await };
-                    let _ = runtime.block_on(told);
+                    let text = "the backup failed; the log says why";
+                    pipe.refuse(error::Error::new(Code::Internal, text));
                 }
             }
         });
-        receiver
+        Ok(pieces)
     }
 }
 
@@ -135,7 +141,7 @@ struct Backup<'a> {
 }
 
 impl Backup<'_> {
-    fn write(&self, links: &Links, to: Pipe) -> Result<(), Error> {
+    fn write(&self, links: &Links, to: &mut Pipe) -> Result<(), Error> {
         let mut writer = Writer::new(to)?;
         writer.begin(JOURNAL)?;
         let mut moment: Option<Moment> = None;
@@ -227,7 +233,7 @@ impl Backup<'_> {
     /// Reports of jobs that had ended.
     fn write_reports(
         &self,
-        writer: &mut Writer<Pipe>,
+        writer: &mut Writer<&mut Pipe>,
         last_order: u64,
         unfinished: &HashSet<JobId>,
     ) -> Result<(), Error> {
@@ -248,7 +254,7 @@ impl Backup<'_> {
 }
 
 /// A file of a job, unless it is damaged so that it lacks bytes: only that job needs it.
-fn put(writer: &mut Writer<Pipe>, name: &str, path: &Path, length: u64) -> io::Result<()> {
+fn put(writer: &mut Writer<&mut Pipe>, name: &str, path: &Path, length: u64) -> io::Result<()> {
     let file = File::open(path)?;
     if file.metadata()?.len() < length {
         tracing::error!(name, "a file of a job is cut short, and missing in the backup");
@@ -274,46 +280,4 @@ fn tell_pause(pause: Duration, jobs: usize) {
 
 fn journal_error(error: &io::Error) -> journal::Error {
     journal::Error::Storage(error.to_string())
-}
-
-/// The way to whoever takes the backup.
-struct Pipe {
-    sender: mpsc::Sender<Result<Bytes, error::Error>>,
-    runtime: runtime::Handle,
-    /// How long it took what it took.
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Pipe {
-    fn new(sender: mpsc::Sender<Result<Bytes, error::Error>>, runtime: runtime::Handle) -> Self {
-        Self { sender, runtime, waited: Duration::ZERO, bytes: 0 }
-    }
-
-    /// How long it may wait for the next piece to be taken.
-    fn patience(&self) -> Duration {
-        let earned = Duration::from_secs(self.bytes / BACKUP_RATE_MIN);
-        (BACKUP_STALL + earned).saturating_sub(self.waited).min(BACKUP_STALL)
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let send = self.sender.send(Ok(Bytes::copy_from_slice(bytes)));
-        let (patience, began) = (self.patience(), Instant::now());
-        let taken = self.runtime.block_on(async { timeout(patience, send).await });
-        self.waited += began.elapsed();
-        self.bytes += bytes.len() as u64;
-        match taken {
-            Ok(Ok(())) => Ok(bytes.len()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the backup")),
-            Err(_) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the backup is taken too slowly"))
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

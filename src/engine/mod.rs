@@ -18,6 +18,7 @@ mod group;
 mod measure;
 mod operate;
 mod pauses;
+mod pipe;
 mod quota;
 mod records;
 mod recovery;

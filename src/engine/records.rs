@@ -1,10 +1,11 @@
 //! Reading live records back, for the admin face.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{io, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::runtime;
 
+use super::pipe::{Pieces, Pipe};
 use crate::{
     audit::{self, Entry, Kind},
     auth::Principal,
@@ -13,6 +14,7 @@ use crate::{
     error::{Code, Error},
     limits::EXPORT_PAGE_BYTES,
     records::RecordStore,
+    shares::Shares,
 };
 
 /// Reads records on blocking threads.
@@ -20,11 +22,12 @@ use crate::{
 pub struct Records {
     store: Arc<dyn RecordStore>,
     audit: audit::Log,
+    exports: Shares,
 }
 
 impl Records {
-    pub(super) fn new(store: Arc<dyn RecordStore>, audit: audit::Log) -> Self {
-        Self { store, audit }
+    pub(super) fn new(store: Arc<dyn RecordStore>, audit: audit::Log, exports: Shares) -> Self {
+        Self { store, audit, exports }
     }
 
     /// The refusal of a tenant that has no record.
@@ -67,79 +70,87 @@ impl Records {
     }
 
     /// The live records of one storage: whole lines with their ends, the header first. A reader that
-    /// goes away ends the export. The audit log has an entry before the first of them, and another at the end.
-    #[must_use]
-    pub fn export(
-        &self,
-        caller: &Principal,
-        storage: Storage,
-    ) -> mpsc::Receiver<Result<Bytes, Error>> {
-        let (sender, receiver) = mpsc::channel(2);
+    /// goes away, or takes too little, ends the export. The audit log has an entry before the first of them, and
+    /// another at the end.
+    ///
+    /// # Errors
+    /// `CVRS-READERS-EXHAUSTED` where so many run already.
+    pub fn export(&self, caller: &Principal, storage: Storage) -> Result<Pieces, Error> {
+        let place = self.exports.enter(&caller.client).map_err(|taken| {
+            Error::new(Code::ReadersExhausted, format!("{taken} exports run already"))
+        })?;
+        let (pipe, pieces) = Pipe::new(runtime::Handle::current()).map_err(Error::internal)?;
         let (records, tenant) = (self.clone(), caller.tenant.clone());
         let begun = caller.entry(Kind::Export).on(storage);
         tokio::task::spawn_blocking(move || {
-            let mut told = Told { sender, rows: 0, bytes: 0 };
+            let _place = place;
+            let mut told = Told { pipe, rows: 0, bytes: 0 };
             let mut ended = Entry { kind: Kind::Exported, ..begun.clone() };
             let begun = records.audit.record_blocking(begun).map_err(Error::internal);
             let exported =
                 begun.and_then(|()| export(&*records.store, &tenant, storage, &mut told));
             (ended.rows, ended.bytes) = (Some(told.rows), Some(told.bytes));
             match exported {
-                Ok(true) => {}
-                Ok(false) => ended = ended.saying("its reader went away"),
+                Ok(None) => {}
+                Ok(Some(gone)) if gone.kind() == io::ErrorKind::TimedOut => {
+                    ended = ended.refused(Code::BodyTimeout);
+                    told.pipe.refuse(Error::new(Code::BodyTimeout, gone.to_string()));
+                }
+                Ok(Some(_)) => ended = ended.saying("its reader went away"),
                 Err(error) => {
                     ended = ended.refused(error.code);
-                    // A reader that is gone needs no error.
-                    let _ = told.sender.blocking_send(Err(error));
+                    told.pipe.refuse(error);
                 }
             }
             // A log that failed stops the process.
             let _ = records.audit.record_blocking(ended);
         });
-        receiver
+        Ok(pieces)
     }
 }
 
 /// What was handed to the reader.
 struct Told {
-    sender: mpsc::Sender<Result<Bytes, Error>>,
+    pipe: Pipe,
     rows: u64,
     bytes: u64,
 }
 
 impl Told {
-    /// Whether the reader is still there.
-    fn page(&mut self, page: &mut Vec<u8>, rows: &mut u64) -> bool {
+    fn page(&mut self, page: &mut Vec<u8>, rows: &mut u64) -> io::Result<()> {
         let (full, rows) = (Bytes::from(std::mem::take(page)), std::mem::take(rows));
         let bytes = full.len() as u64;
-        let there = self.sender.blocking_send(Ok(full)).is_ok();
-        if there {
-            self.rows += rows;
-            self.bytes += bytes;
-        }
-        there
+        self.pipe.give(full)?;
+        self.rows += rows;
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
-/// Whether the reader stayed to the end.
+/// Why the reader did not come to the end; `None` where it did.
 fn export(
     store: &dyn RecordStore,
     tenant: &Tenant,
     storage: Storage,
     told: &mut Told,
-) -> Result<bool, Error> {
+) -> Result<Option<io::Error>, Error> {
     if store.counts(Some(tenant)).map_err(Error::internal)?.is_empty() {
         return Err(Records::no_tenant(tenant));
     }
     let mut page = format!("{}\n", cvrs::canonical_header()).into_bytes();
-    let (mut rows, mut there) = (0, true);
+    let (mut rows, mut there) = (0, Ok(()));
     let mut visit = |row: &[u8]| {
         page.extend_from_slice(row);
         page.push(b'\n');
         rows += 1;
-        there = page.len() < EXPORT_PAGE_BYTES || told.page(&mut page, &mut rows);
-        if there { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if page.len() >= EXPORT_PAGE_BYTES {
+            there = told.page(&mut page, &mut rows);
+        }
+        if there.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     store.export(tenant, storage, &mut visit).map_err(Error::internal)?;
-    Ok(there && (page.is_empty() || told.page(&mut page, &mut rows)))
+    if there.is_ok() && !page.is_empty() {
+        there = told.page(&mut page, &mut rows);
+    }
+    Ok(there.err())
 }

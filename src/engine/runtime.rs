@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Semaphore;
+
 use super::{
     audited::{self, Submits},
     backup::Links,
@@ -29,8 +31,10 @@ use crate::{
     failpoint::{Point, hit},
     intake::Spool,
     journal::{self, Journal},
+    limits::{EXPORTS_CLIENT_MAX, EXPORTS_MAX},
     poison::{Lookout, Poison},
     records::{self, RecordStore},
+    shares::Shares,
     traces,
     watch::Hub,
 };
@@ -88,6 +92,9 @@ pub struct Engine {
     pub(super) start_time_us: i64,
     pub(super) horizon: Arc<Horizon>,
     pub(super) purger: Arc<Purger>,
+    /// One backup at a time.
+    pub(super) backups: Arc<Semaphore>,
+    pub(super) exports: Shares,
     retention: Retention,
     workers: Vec<JoinHandle<()>>,
 }
@@ -177,6 +184,8 @@ impl Engine {
             data_dir: config.data.dir.clone(),
             start_time_us: clock::now_us(),
             purger,
+            backups: Arc::new(Semaphore::new(1)),
+            exports: Shares::new(EXPORTS_MAX, EXPORTS_CLIENT_MAX),
             retention,
             workers,
         })

@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
     command::{Cancel as CancelJob, decision},
+    pipe::Pieces,
     records::Records,
     reports::ReportReader,
     runtime::Engine,
@@ -424,26 +424,25 @@ impl Service {
     /// # Errors
     /// While starting.
     pub fn records(&self) -> Result<Records, Error> {
-        Ok(Records::new(Arc::clone(&self.ready()?.store), self.shared.audit.clone()))
+        let engine = self.ready()?;
+        let (store, audit) = (Arc::clone(&engine.store), self.shared.audit.clone());
+        Ok(Records::new(store, audit, engine.exports.clone()))
     }
 
     /// Begins a backup of everything, of all tenants, and gives it piece by piece.
     ///
     /// # Errors
-    /// `CVRS-SCOPE` without the scope `ADMIN`; while starting or draining.
-    pub async fn backup(
-        &self,
-        caller: &Principal,
-    ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Error> {
+    /// `CVRS-SCOPE` without the scope `BACKUP`, `CVRS-READERS-EXHAUSTED`; while starting or draining.
+    pub async fn backup(&self, caller: &Principal) -> Result<Pieces, Error> {
         let entry = caller.entry(Kind::Admin).saying("backup");
         let begun = async {
-            caller.may_admin()?;
+            caller.may_backup()?;
             if self.phase() == Phase::Draining {
                 return Err(draining());
             }
             let engine = self.ready()?;
             self.shared.audit.record(entry.clone()).await.map_err(stopping)?;
-            Ok(engine.backup())
+            engine.backup()
         };
         let begun = begun.await;
         begun.inspect_err(|error: &Error| self.shared.audit.refuse(entry.refused(error.code)))

@@ -50,7 +50,12 @@ pub(super) async fn upload(
     State(face): State<Face>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let enter = |caller: &Principal| face.waits.enter(&caller.client);
+    let enter = |caller: &Principal| {
+        face.waits.enter(&caller.client).map_err(|taken| {
+            let text = format!("{taken} synchronous uploads are being waited for already");
+            Error::new(Code::UploadsExhausted, text)
+        })
+    };
     let (_wait, caller, submission) = submit::receive(&face, request, enter).await?;
     // The job is durable: from here on every answer tells where it is.
     let later = StatusCode::ACCEPTED;

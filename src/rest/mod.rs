@@ -19,7 +19,6 @@ mod server;
 mod submit;
 pub(crate) mod token;
 mod view;
-mod waits;
 
 pub use server::serve;
 

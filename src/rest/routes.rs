@@ -13,13 +13,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     BATCH, JOBS, batch, docs, errors, events, job, list, openapi, origin, problem::Problem, submit,
-    token, waits::Waits,
+    token,
 };
 use crate::{
     auth::Authenticator,
     config,
     engine::Service,
     error::{Code, Error},
+    shares::Shares,
     telemetry,
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Face {
     pub authenticator: Authenticator,
     pub config: Arc<config::Rest>,
     /// Synchronous uploads that are waited for.
-    pub waits: Waits,
+    pub waits: Shares,
 }
 
 /// All paths. What is refused before a handler answers as a problem as well.

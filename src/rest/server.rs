@@ -4,15 +4,14 @@ use std::{io, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    routes::{Face, router},
-    waits::Waits,
-};
+use super::routes::{Face, router};
 use crate::{
     auth::Authenticator,
     config,
     engine::Service,
+    limits::{SYNC_WAITS_CLIENT_MAX, SYNC_WAITS_MAX},
     listener::{self, Listener},
+    shares::Shares,
 };
 
 /// Serves until `shutdown`, then until the last connection ended; the caller bounds that time.
@@ -26,8 +25,8 @@ pub async fn serve(
     config: &config::Rest,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let face =
-        Face { service, authenticator, config: Arc::new(config.clone()), waits: Waits::default() };
+    let waits = Shares::new(SYNC_WAITS_MAX, SYNC_WAITS_CLIENT_MAX);
+    let face = Face { service, authenticator, config: Arc::new(config.clone()), waits };
     let router = router(face).map_err(io::Error::other)?;
     listener::serve(listener, router, shutdown).await
 }

@@ -42,7 +42,7 @@ pub(crate) struct TokenRequest {
     #[serde(rename = "onBehalfOfClientID")]
     on_behalf_of_client_id: Option<String>,
     /// What the token is for, in any case: `UPLOAD`, `UPDATE`, `DELETE`, `EXPORT_REDACTED`,
-    /// `EXPORT_NON_REDACTED`, `EXPORT_SUMMARIZATION`, `ADMIN`.
+    /// `EXPORT_NON_REDACTED`, `EXPORT_SUMMARIZATION`, `ADMIN`, `BACKUP`.
     #[schema(value_type = Vec<ScopeName>, min_items = 1)]
     scopes: Vec<String>,
 }
@@ -119,7 +119,10 @@ pub(super) async fn refresh(
     discard(body.into_data_stream());
     let certificate = listener::certificate(&parts.extensions);
     let sent = listener::authorization(&parts.headers);
-    let issued = face.authenticator.refresh(sent, certificate).await;
+    let issued = match certificate {
+        Ok(certificate) => face.authenticator.refresh(sent, certificate).await,
+        Err(error) => Err(error),
+    };
     told(&face, &parts, Kind::TokenRefresh, None, issued).await
 }
 
@@ -228,7 +231,7 @@ fn fault(bytes: &[u8]) -> String {
 pub(crate) fn asked(request: TokenRequest) -> Result<auth::Request, Error> {
     let known = |name: &String| {
         let text = "the property scopes has a name that is none of UPLOAD, UPDATE, DELETE, \
-                    EXPORT_REDACTED, EXPORT_NON_REDACTED, EXPORT_SUMMARIZATION and ADMIN";
+                    EXPORT_REDACTED, EXPORT_NON_REDACTED, EXPORT_SUMMARIZATION, ADMIN and BACKUP";
         Scope::from_name(name).ok_or_else(|| Error::new(Code::ScopeUnknown, text))
     };
     let scopes: ScopeSet = request.scopes.iter().map(known).collect::<Result<_, _>>()?;

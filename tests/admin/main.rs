@@ -14,6 +14,7 @@ mod bench;
 mod config;
 mod drain;
 mod explain;
+mod exports;
 mod level;
 mod pause;
 mod pty;

@@ -14,13 +14,14 @@ use crate::{
 };
 
 /// Every scope but the operator's.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "UPLOAD",
     "UPDATE",
     "DELETE",
     "EXPORT_REDACTED",
     "EXPORT_NON_REDACTED",
     "EXPORT_SUMMARIZATION",
+    "BACKUP",
 ];
 
 /// Asks every method, and gives what each answered.

@@ -17,10 +17,11 @@ use crate::{
 
 #[test]
 fn an_operators_acts_are_recorded_without_the_words_of_the_operator() {
-    let clients = [block("OP", "T", &["UPLOAD", "ADMIN"], ""), block("A", "TA", &["UPLOAD"], "")];
+    let clients =
+        [block("OP", "T", &["UPLOAD", "ADMIN", "BACKUP"], ""), block("A", "TA", &["UPLOAD"], "")];
     let server = Server::with_clients(&clients.concat());
     let (operator, other) =
-        (token(&server, "OP", &["UPLOAD", "ADMIN"]), token(&server, "A", &["UPLOAD"]));
+        (token(&server, "OP", &["UPLOAD", "ADMIN", "BACKUP"]), token(&server, "A", &["UPLOAD"]));
     let act = |token: &str, args: &[&str]| {
         let args = [args, &["--token", token]].concat();
         against(&server.daemon, &args).output().unwrap().status.code()

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     async fn exported(&self, tenant: &Tenant, storage: Storage) -> Vec<String> {
-        let mut pages = self.service.records().unwrap().export(&reader(tenant), storage);
+        let mut pages = self.service.records().unwrap().export(&reader(tenant), storage).unwrap();
         let mut text = Vec::new();
         while let Some(page) = pages.recv().await {
             match page {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     auth::Principal,
-    domain::{JobId, Operation, Outcome, Scope, Status, Tenant},
+    domain::{JobId, Operation, Outcome, Scope, ScopeSet, Status, Tenant},
     engine::Wait,
     error::Code,
 };
@@ -169,6 +169,8 @@ async fn without_the_scope_of_an_operator_nothing_is_done_or_told() {
     bench.wait_end(id).await;
     let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
     let caller = Principal { scopes: scopes.collect(), ..caller("local") };
+    let operator =
+        Principal { scopes: ScopeSet::from_iter([Scope::Admin]), ..self::caller("local") };
     let service = &bench.service;
     let refused = [
         service.pause(&caller, None, String::new(), true).await.map(drop),
@@ -177,6 +179,7 @@ async fn without_the_scope_of_an_operator_nothing_is_done_or_told() {
         service.release(&caller, id).await.map(drop),
         service.explain(&caller, id).await.map(drop),
         service.overview(&caller).await.map(drop),
+        service.backup(&operator).await.map(drop),
     ];
     for (n, refused) in refused.into_iter().enumerate() {
         assert_eq!(refused.unwrap_err().code, Code::Scope, "{n}");

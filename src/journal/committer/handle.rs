@@ -249,7 +249,13 @@ impl Handle {
         let _ = self.send(Command::Close).await;
         let thread = self.inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            let joined = tokio::task::spawn_blocking(move || thread.join());
+            // On a thread of its own: those of the runtime may all wait for callers.
+            let (done, joined) = oneshot::channel();
+            thread::spawn(move || {
+                // A panic has tripped the poison.
+                let _ = thread.join();
+                let _ = done.send(());
+            });
             tokio::select! {
                 biased;
                 _ = joined => {}
