@@ -1,6 +1,7 @@
 //! Connections of a listener: so many at once that the stores can always open their files, inside of TLS or
 //! not, and cut where they stay silent from the start.
 
+mod body;
 mod caller;
 mod connection;
 mod pages;
@@ -20,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    body::{Refuse, small_calls},
     caller::{admit, authorization},
     connection::{Connection, Peer, certificate, origin},
     pages::programs_only,

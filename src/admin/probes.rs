@@ -8,6 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tokio::sync::Mutex;
+
 use crate::{
     engine::{Phase, Service},
     poison::Poison,
@@ -32,12 +34,19 @@ impl fmt::Debug for Probes {
 pub(super) struct State {
     pub service: Service,
     pub probes: Probes,
+    /// Held by who collects the metrics.
+    pub collecting: Arc<Mutex<()>>,
 }
 
 /// Collected on a thread that may block: it looks at the stores and the process.
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    // It looks at every file of the stores, and anybody may ask for it: one at a time.
+    let one = Arc::clone(&state.collecting).lock_owned().await;
     let collect = move || {
+        let _one = one;
+        let ready = ready_answer(state.service.phase(), state.probes.poison.is_tripped());
+        metrics::gauge!("cvrsd_ready").set(f64::from(u8::from(ready.0 == StatusCode::OK)));
         if let Some(engine) = state.service.engine() {
             engine.measure();
         }

@@ -1,6 +1,6 @@
 //! The admin listener: HTTP/1 for probes, HTTP/2 for gRPC.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use axum::{
     Router,
@@ -18,6 +18,7 @@ use super::{
     backup::Backups,
     probes::{self, Probes, State},
     records::{Admin, let_in},
+    status::status,
 };
 use crate::{
     auth::Authenticator,
@@ -63,12 +64,14 @@ fn router(
     // A plain router below, because tonic's own answers every unknown path with HTTP 200.
     let grpc =
         Routes::from(Router::new()).add_service(admin).add_service(backups).into_axum_router();
-    let grpc = grpc.layer(from_fn(listener::programs_only));
+    let grpc = grpc
+        .layer(from_fn_with_state(status as listener::Refuse, listener::small_calls))
+        .layer(from_fn(listener::programs_only));
     Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
-        .with_state(State { service, probes })
+        .with_state(State { service, probes, collecting: Arc::default() })
         .merge(grpc)
         .layer(from_fn_with_state("admin", telemetry::observe))
 }

@@ -15,16 +15,17 @@ use tonic_reflection::server as reflection;
 use super::{
     body::whole_or_failed,
     jobs::{Jobs, let_in},
+    status::status,
 };
 use crate::{
     auth::Authenticator,
     config,
     engine::{Phase, Service},
     limits::{
-        GRPC_CONNECTION_WINDOW_BYTES, GRPC_MESSAGE_BYTES_MAX, GRPC_STREAM_WINDOW_BYTES,
-        GRPC_STREAMS_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+        GRPC_CALL_BYTES_MAX, GRPC_CONNECTION_WINDOW_BYTES, GRPC_MESSAGE_BYTES_MAX,
+        GRPC_STREAM_WINDOW_BYTES, GRPC_STREAMS_MAX, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
     },
-    listener::{Listener, programs_only},
+    listener::{Listener, Refuse, programs_only, small_calls},
     proto::{DESCRIPTORS, jobs::job_service_server::JobServiceServer},
     telemetry,
 };
@@ -63,15 +64,18 @@ pub async fn serve(
         request.extensions_mut().insert(caller);
         Ok(request)
     });
+    let health = health.max_decoding_message_size(GRPC_CALL_BYTES_MAX);
     let mut routes = Routes::new(jobs).add_service(health);
     if config.reflection {
+        let (v1, v1alpha) = (descriptors().build_v1()?, descriptors().build_v1alpha()?);
         routes = routes
-            .add_service(descriptors().build_v1()?)
-            .add_service(descriptors().build_v1alpha()?);
+            .add_service(v1.max_decoding_message_size(GRPC_CALL_BYTES_MAX))
+            .add_service(v1alpha.max_decoding_message_size(GRPC_CALL_BYTES_MAX));
     }
     let observed = from_fn_with_state("grpc", telemetry::observe);
     let services = routes
         .into_axum_router()
+        .layer(from_fn_with_state(status as Refuse, small_calls))
         .layer(map_request(whole_or_failed))
         .layer(from_fn(programs_only))
         .layer(observed);

@@ -17,6 +17,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
 mod connections;
 mod floods;
 mod frames;
