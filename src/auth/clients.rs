@@ -49,6 +49,14 @@ impl Clients {
     /// # Errors
     /// The first client that is not usable, by its id, with what is wrong.
     pub fn new(configured: &[config::Client]) -> Result<Self, Error> {
+        Self::naming(configured, |_, _| true)
+    }
+
+    /// The same; a name of a certificate counts only where `may_name` says so of it and the client's id.
+    pub(super) fn naming(
+        configured: &[config::Client],
+        may_name: impl Fn(&str, &str) -> bool,
+    ) -> Result<Self, Error> {
         if configured.len() > CLIENTS_MAX {
             let count = configured.len();
             return Err(Error(format!("auth.client: {count} clients, at most {CLIENTS_MAX}")));
@@ -74,7 +82,13 @@ impl Clients {
                 return Err(Error(text));
             }
         }
+        by_name.retain(|name: &String, id: &mut String| may_name(name, id));
         Ok(Self { by_id, by_name })
+    }
+
+    /// Whether that name of a certificate, folded, is that client's.
+    pub(super) fn is_named(&self, name: &str, id: &str) -> bool {
+        self.by_name.get(name).is_some_and(|own| own == id)
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Client> {

@@ -49,6 +49,16 @@ pub struct Authenticator {
     audit: audit::Log,
 }
 
+/// Which authorities stand for the certificates of clients that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those that were configured with them.
+    Current,
+    /// Others, as the ones configured could not be read. Their certificates name nobody whom they did not name
+    /// before.
+    Former,
+}
+
 #[derive(Clone, Debug)]
 enum Mode {
     /// Everyone is let in, and tokens are not looked at. Those that are asked for say this lifetime.
@@ -138,31 +148,36 @@ impl Authenticator {
     ///
     /// # Errors
     /// When a client is not usable or the mode is another; nothing has changed then.
-    pub fn reload(&self, config: &config::Auth) -> Result<(), OpenError> {
+    pub fn reload(&self, config: &config::Auth, authorities: Authorities) -> Result<(), OpenError> {
         let Mode::On(tokens) = &self.mode else {
             return if config.mode == AuthMode::None { Ok(()) } else { Err(OpenError::Mode) };
         };
         if config.mode != AuthMode::Token {
             return Err(OpenError::Mode);
         }
-        let clients = Arc::new(Clients::new(&config.client)?);
+        let before = tokens.clients();
+        let clients = Clients::naming(&config.client, |name, id| {
+            authorities == Authorities::Current || before.is_named(name, id)
+        });
+        let clients = Arc::new(clients?);
         self.audit.record_blocking(clients_entry(Kind::Clients, config))?;
         *tokens.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&clients);
         tokens.rates.retain(|id| clients.get(id).is_some());
         Ok(())
     }
 
-    /// [`Authenticator::authenticate`] for a call from there; who is not let in is recorded.
+    /// [`Authenticator::authenticate`] for a call from there, whose certificate may be refused already; who is not
+    /// let in is recorded.
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].
     pub fn admit(
         &self,
         authorization: Option<&str>,
-        certificate: Option<&Certificate>,
+        certificate: Result<Option<&Certificate>, Error>,
         origin: Origin,
     ) -> Result<Principal, Error> {
-        match self.authenticate(authorization, certificate) {
+        match certificate.and_then(|held| self.authenticate(authorization, held)) {
             Ok(caller) => Ok(Principal { origin, ..caller }),
             Err(error) => {
                 self.audit.refuse(Entry::new(Kind::Refused).from(origin).refused(error.code));

@@ -161,7 +161,7 @@ async fn acting_for_another_never_widens_what_either_may_touch() {
             config.client[1].storages = names(theirs);
             config.client[0].validate_only = own_only;
             config.client[1].validate_only = their_only;
-            bench.authenticator.reload(&config).unwrap();
+            bench.authenticator.reload(&config, Authorities::Current).unwrap();
             let issued = bench.authenticator.issue(&asked).await;
             if common.is_empty() {
                 assert_eq!(issued.unwrap_err().code, Code::OnBehalf);
@@ -197,11 +197,11 @@ async fn a_reload_ends_tokens_of_clients_that_are_gone_or_have_another_secret() 
     for (n, (change, good)) in changes.into_iter().enumerate() {
         let mut config = bench.config.clone();
         change(&mut config);
-        bench.authenticator.reload(&config).unwrap();
+        bench.authenticator.reload(&config, Authorities::Current).unwrap();
         let found = [&a, &b, &behalf].map(|token| bench.let_in(token).is_ok());
         assert_eq!(found, good, "change {n}");
     }
-    bench.authenticator.reload(&bench.config).unwrap();
+    bench.authenticator.reload(&bench.config, Authorities::Current).unwrap();
     assert!(bench.let_in(&a).is_ok());
 }
 
@@ -211,7 +211,7 @@ async fn a_scope_that_is_taken_away_is_gone_from_live_tokens() {
     let token = bench.token("a", &[Scope::Upload, Scope::Delete]).await;
     let mut config = bench.config.clone();
     config.client[0].scopes = vec!["UPLOAD".to_owned()];
-    bench.authenticator.reload(&config).unwrap();
+    bench.authenticator.reload(&config, Authorities::Current).unwrap();
     assert_eq!(bench.let_in(&token).unwrap().scopes, ScopeSet::from_iter([Scope::Upload]));
 }
 
@@ -222,9 +222,9 @@ async fn a_reload_that_cannot_be_changes_nothing() {
     let mut broken = bench.config.clone();
     broken.client[1].tenant.clear();
     broken.client.remove(0);
-    assert!(bench.authenticator.reload(&broken).is_err());
+    assert!(bench.authenticator.reload(&broken, Authorities::Current).is_err());
     let off = config::Auth { mode: AuthMode::None, ..bench.config.clone() };
-    assert!(matches!(bench.authenticator.reload(&off), Err(OpenError::Mode)));
+    assert!(matches!(bench.authenticator.reload(&off, Authorities::Current), Err(OpenError::Mode)));
     assert!(bench.let_in(&token).is_ok());
 }
 
@@ -311,7 +311,7 @@ async fn a_certificate_is_good_until_it_expires_and_its_client_is_gone() {
     assert_eq!(code(&good), Ok("a".to_owned()));
     let mut config = bench.config.clone();
     config.client.remove(0);
-    bench.authenticator.reload(&config).unwrap();
+    bench.authenticator.reload(&config, Authorities::Current).unwrap();
     assert_eq!(code(&good), Err(Code::CertificateInvalid));
 }
 

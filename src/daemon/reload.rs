@@ -16,9 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::files::{Look, Watched};
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, Authorities},
     config::{self, Config, Effective, Origins},
-    limits::{CERTIFICATE_EXPIRY_REMINDER, FILES_LOOK_INTERVAL},
+    limits::{CERTIFICATE_EXPIRY_REMINDER, FILES_LOOK_INTERVAL, FILES_RETRY_INTERVAL},
     telemetry::Level,
     tls::{self, Tls},
 };
@@ -30,11 +30,17 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Starts to look at the files, of which the one of the configuration was like that when it was read.
-    pub(super) fn start(file: Option<&Path>, config: Look, changing: Changing) -> Self {
+    /// Starts to look at the files. The one of the configuration, and those of certificates, were like that before
+    /// they were read.
+    pub(super) fn start(
+        file: Option<&Path>,
+        [config, certificates]: [Look; 2],
+        changing: Changing,
+    ) -> Self {
         let asked = Arc::new(Notify::new());
         let read = Read { file: file.map(Path::to_owned), changing };
-        let task = tokio::spawn(follow(read, Watched::new(config), Arc::clone(&asked)));
+        let watched = [config, certificates].map(Watched::new);
+        let task = tokio::spawn(follow(read, watched, Arc::clone(&asked)));
         Self { asked, _task: AbortOnDropHandle::new(task) }
     }
 
@@ -49,6 +55,8 @@ impl Reload {
 enum Cause {
     Hangup,
     File,
+    /// What failed is tried again: a disk that could not be read for a moment changes no file.
+    Retry,
 }
 
 impl Cause {
@@ -56,6 +64,7 @@ impl Cause {
         match self {
             Self::Hangup => "SIGHUP",
             Self::File => "a file has changed",
+            Self::Retry => "at another try",
         }
     }
 }
@@ -77,30 +86,39 @@ struct Read {
 }
 
 /// Reads again whatever was asked for or has changed; never ends.
-async fn follow(read: Read, mut config: Watched, asked: Arc<Notify>) {
-    let Some([_, certificates]) = read.look().await else { return };
-    let mut certificates = Watched::new(certificates);
+async fn follow(read: Read, [mut config, mut certificates]: [Watched; 2], asked: Arc<Notify>) {
     let mut ticks = interval(FILES_LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Instant::now();
+    // When something could not be taken over.
+    let mut failed: Option<Instant> = None;
     loop {
         let hangup = tokio::select! {
             () = asked.notified() => true,
             _ = ticks.tick() => false,
         };
         let Some([config_now, certificates_now]) = read.look().await else { return };
-        if hangup {
+        let cause = if hangup {
             // As they are before they are read: what is written meanwhile is a further change.
             config = Watched::new(config_now);
             certificates = Watched::new(certificates_now);
-            read.blocking(|read| read.all(Cause::Hangup)).await;
+            Some(Cause::Hangup)
         } else {
-            let certificates_changed = certificates.changed(certificates_now);
-            if config.changed(config_now) {
-                read.blocking(|read| read.all(Cause::File)).await;
-            } else if certificates_changed {
-                read.blocking(Read::certificates).await;
+            let changed = [config.changed(config_now), certificates.changed(certificates_now)];
+            let retry = failed.is_some_and(|at| at.elapsed() >= FILES_RETRY_INTERVAL);
+            match changed {
+                [true, _] => Some(Cause::File),
+                // What was kept from clients by certificates that failed has to come with them.
+                [_, true] if failed.is_some() => Some(Cause::File),
+                [_, true] => {
+                    failed = read.blocking(Read::certificates).await;
+                    None
+                }
+                _ => retry.then_some(Cause::Retry),
             }
+        };
+        if let Some(cause) = cause {
+            failed = read.blocking(move |read| read.all(cause)).await;
         }
         if let Some(tls) = &read.changing.tls
             && told.elapsed() >= CERTIFICATE_EXPIRY_REMINDER
@@ -119,53 +137,68 @@ impl Read {
         spawn_blocking(move || [Look::at(&config), Look::at(&certificates)]).await.ok()
     }
 
-    /// Does that on a thread that may wait for files.
-    async fn blocking(&self, work: impl FnOnce(&Self) + Send + 'static) {
+    /// Does that on a thread that may wait for files. Returns when it failed.
+    async fn blocking(&self, work: impl FnOnce(&Self) -> bool + Send + 'static) -> Option<Instant> {
         let read = self.clone();
-        if let Err(error) = spawn_blocking(move || work(&read)).await {
+        let done = spawn_blocking(move || work(&read)).await;
+        let done = done.unwrap_or_else(|error| {
             tracing::error!(%error, "reading again ended in a panic");
-        }
+            false
+        });
+        (!done).then(Instant::now)
     }
 
     /// Reads the configuration and takes over what can change. The log says what was taken over: nothing of a
-    /// configuration that is not usable.
-    fn all(&self, cause: Cause) {
+    /// configuration that is not usable. Returns whether it was, with its certificates.
+    fn all(&self, cause: Cause) -> bool {
         match config::load_with_origins(self.file.as_deref()) {
-            Ok((config, origins)) => tell(cause, &self.take_over(cause, &config, &origins)),
+            Ok((config, origins)) => {
+                let steps = self.take_over(cause, &config, &origins);
+                tell(cause, &steps);
+                !steps.iter().any(|(what, done)| *what == CERTIFICATES && done.is_err())
+            }
+            Err(_) if cause == Cause::Retry => false,
             Err(error) => {
                 tracing::error!(%error, "{}: nothing was changed", cause.as_str());
                 // They may have changed with it, and must not wait for it to be mended.
                 self.certificates();
+                false
             }
         }
     }
 
-    /// Reads the certificates alone.
-    fn certificates(&self) {
-        if let Some(tls) = &self.changing.tls {
-            tell(Cause::File, &[("certificates", tls.renew().map_err(|e| e.to_string()))]);
-        }
+    /// Reads the certificates alone. Returns whether they were taken.
+    fn certificates(&self) -> bool {
+        let Some(tls) = &self.changing.tls else { return true };
+        let done = tls.renew().map_err(|e| e.to_string());
+        let taken = done.is_ok();
+        tell(Cause::File, &[(CERTIFICATES, done)]);
+        taken
     }
 
-    /// Each by itself: a bad certificate must not keep a client that was taken away.
+    /// Each by itself: a bad certificate must not keep a client that was taken away. But who is named by a
+    /// certificate for the first time is let in only by the authorities that were configured with it.
     fn take_over(&self, cause: Cause, config: &Config, origins: &Origins) -> Vec<Step> {
         let Changing { authenticator, tls, level, effective } = &self.changing;
-        let clients = authenticator.reload(&config.auth);
+        let taken = match tls {
+            Some(tls) => Some(tls.reload(&config.tls)),
+            None => config.tls.certificate.is_some().then_some(Err(tls::Error::Mode)),
+        };
+        let certificates = taken.map(|done| (CERTIFICATES, done.map_err(|e| e.to_string())));
+        let failed = certificates.as_ref().is_some_and(|(_, done)| done.is_err());
+        if failed && cause == Cause::Retry {
+            return certificates.into_iter().collect();
+        }
+        if tls.is_some() && !failed {
+            effective.take_tls(config, origins);
+        }
+        let authorities = if failed { Authorities::Former } else { Authorities::Current };
+        let clients = authenticator.reload(&config.auth, authorities);
         if clients.is_ok() {
             effective.take_clients(config, origins);
         }
         let mut steps = vec![("clients", clients.map_err(|e| e.to_string()))];
-        let certificates = match tls {
-            Some(tls) => {
-                let taken = tls.reload(&config.tls);
-                if taken.is_ok() {
-                    effective.take_tls(config, origins);
-                }
-                Some(taken)
-            }
-            None => config.tls.certificate.is_some().then_some(Err(tls::Error::Mode)),
-        };
-        steps.extend(certificates.map(|done| ("certificates", done.map_err(|e| e.to_string()))));
+        steps.extend(certificates);
         if cause == Cause::Hangup {
             let set = effective.take_level(config, origins, |new: &str| level.set(new));
             steps.push(("log level", set.map_err(|e| e.to_string())));
@@ -177,17 +210,22 @@ impl Read {
 /// What was read again, and why it stays as it was.
 type Step = (&'static str, Result<(), String>);
 
+const CERTIFICATES: &str = "certificates";
+
+/// What fails again at a retry was told.
 fn tell(cause: Cause, steps: &[Step]) {
-    let cause = cause.as_str();
     let mut taken = Vec::new();
     for (what, done) in steps {
         match done {
             Ok(()) => taken.push(*what),
-            Err(error) => tracing::error!(error, "{cause}: {what}: what was in force stays"),
+            Err(_) if cause == Cause::Retry => {}
+            Err(error) => {
+                tracing::error!(error, "{}: {what}: what was in force stays", cause.as_str());
+            }
         }
     }
     if !taken.is_empty() {
-        tracing::info!("{cause}: {} were read again", taken.join(", "));
+        tracing::info!("{}: {} were read again", cause.as_str(), taken.join(", "));
     }
 }
 

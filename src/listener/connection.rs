@@ -24,8 +24,9 @@ use super::Place;
 use crate::{
     auth::Certificate,
     domain::{Face, Origin, Trace},
+    error::{Code, Error},
     limits::REQUEST_HEAD_TIMEOUT,
-    tls::Handshake,
+    tls::{Handshake, Presented},
 };
 
 /// Bytes with which every HTTP/2 connection begins.
@@ -48,7 +49,7 @@ pub struct Connection {
 pub struct Peer {
     address: SocketAddr,
     /// What its handshake verified, once it has ended.
-    certificate: Arc<OnceLock<Certificate>>,
+    certificate: Arc<OnceLock<Presented>>,
 }
 
 impl Peer {
@@ -64,9 +65,18 @@ impl Peer {
 }
 
 /// The verified certificate of the connection that a request with these extensions came on.
-#[must_use]
-pub fn certificate(extensions: &Extensions) -> Option<&Certificate> {
-    Peer::of(extensions)?.certificate.get()
+///
+/// # Errors
+/// `CVRS-CERTIFICATE-INVALID` where no authority in force stands for it any more.
+pub fn certificate(extensions: &Extensions) -> Result<Option<&Certificate>, Error> {
+    let presented = Peer::of(extensions).and_then(|peer| peer.certificate.get());
+    let verified = presented.map(|presented| {
+        presented.verified().ok_or_else(|| {
+            let text = "the client certificate is of no authority that is in force now";
+            Error::new(Code::CertificateInvalid, text)
+        })
+    });
+    verified.transpose()
 }
 
 /// Where a request with these headers and extensions comes from.

@@ -24,7 +24,7 @@ use crate::{
 pub(super) async fn own(State(face): State<Face>, request: Request, next: Next) -> Response {
     let (headers, is_off) = (request.headers(), face.authenticator.is_off());
     let by_certificate = !headers.contains_key(header::AUTHORIZATION)
-        && listener::certificate(request.extensions()).is_some();
+        && !matches!(listener::certificate(request.extensions()), Ok(None));
     if (is_off || by_certificate) && is_foreign(headers, request.uri(), is_off) {
         let sentence = "a page of another origin sends this, and no token is needed";
         return Problem(Error::new(Code::Origin, sentence)).into_response();

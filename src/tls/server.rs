@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, UnixTime},
     server::{
         NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier,
         danger::ClientCertVerifier,
@@ -47,14 +48,31 @@ pub enum Protocols {
 struct InForce {
     /// Where it was read.
     config: config::Tls,
+    /// What verifies certificates of clients, where they are asked for any.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     http2: TlsAcceptor,
     http: TlsAcceptor,
-    /// When the first certificate of the chain expires, in seconds since the Unix epoch.
+    /// When the certificate expires, in seconds since the Unix epoch.
     expires_s: i64,
 }
 
 /// A handshake that has begun.
-pub struct Handshake(Accept<TcpStream>);
+pub struct Handshake {
+    accept: Accept<TcpStream>,
+    tls: Tls,
+    /// What it takes.
+    in_force: Arc<InForce>,
+}
+
+/// The client certificate of a connection.
+pub struct Presented {
+    certificate: Certificate,
+    /// Itself, and what it brought along.
+    chain: Vec<CertificateDer<'static>>,
+    tls: Tls,
+    /// What verified it last.
+    verified_by: ArcSwap<InForce>,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +83,12 @@ impl fmt::Debug for Tls {
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").finish_non_exhaustive()
     }
 }
 
@@ -124,19 +148,18 @@ impl Tls {
     /// The files in force.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let config::Tls { certificate, key, client_ca, .. } = &self.0.load().config;
-        [certificate, key, client_ca].into_iter().flatten().cloned().collect()
+        self.0.load().config.files()
     }
 
     /// Begins the handshake of a new connection.
     #[must_use]
     pub fn begin(&self, stream: TcpStream, protocols: Protocols) -> Handshake {
-        let in_force = self.0.load();
+        let in_force = self.0.load_full();
         let acceptor = match protocols {
             Protocols::Http2 => &in_force.http2,
             Protocols::Http => &in_force.http,
         };
-        Handshake(acceptor.accept(stream))
+        Handshake { accept: acceptor.accept(stream), tls: self.clone(), in_force }
     }
 }
 
@@ -148,14 +171,34 @@ impl Handshake {
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<std::io::Result<(TlsStream<TcpStream>, Option<Certificate>)>> {
-        Pin::new(&mut self.0).poll(cx).map_ok(|stream| {
+    ) -> Poll<std::io::Result<(TlsStream<TcpStream>, Option<Presented>)>> {
+        let Self { accept, tls, in_force } = self;
+        Pin::new(accept).poll(cx).map_ok(|stream| {
             let (_, session) = stream.get_ref();
-            let presented = session.peer_certificates().and_then(<[_]>::first);
-            let nobody = Certificate { names: Vec::new(), expires_s: 0 };
-            let certificate = presented.map(|der| identity::client(der).unwrap_or(nobody));
-            (stream, certificate)
+            let presented = session.peer_certificates().and_then(|chain| {
+                let nobody = Certificate { names: Vec::new(), expires_s: 0 };
+                let certificate = identity::client(chain.first()?).unwrap_or(nobody);
+                let chain = chain.iter().map(|der| der.clone().into_owned()).collect();
+                let (tls, verified_by) = (tls.clone(), ArcSwap::new(Arc::clone(in_force)));
+                Some(Presented { certificate, chain, tls, verified_by })
+            });
+            (stream, presented)
         })
+    }
+}
+
+impl Presented {
+    /// The certificate, if the authorities in force stand for it: a connection may outlive those of its handshake.
+    #[must_use]
+    pub fn verified(&self) -> Option<&Certificate> {
+        let in_force = self.tls.0.load_full();
+        if !Arc::ptr_eq(&in_force, &self.verified_by.load()) {
+            let (own, others) = self.chain.split_first()?;
+            let verifier = in_force.clients.as_ref()?;
+            verifier.verify_client_cert(own, others, UnixTime::now()).ok()?;
+            self.verified_by.store(in_force);
+        }
+        Some(&self.certificate)
     }
 }
 
@@ -170,10 +213,12 @@ impl InForce {
             .with_safe_default_protocol_versions()
             .map_err(|e| Error::Content(CERTIFICATE, certificate.clone(), e.to_string()))?;
         let own = Arc::new(SingleCertAndKey::from(own));
-        let server = match &config.client_ca {
+        let required = config.client_certificate_required;
+        let authorities = config.client_ca.as_ref();
+        let clients = authorities.map(|path| clients(provider, path, required)).transpose()?;
+        let server = match clients.clone() {
             None => server.with_no_client_auth().with_cert_resolver(own),
-            Some(path) => {
-                let clients = clients(provider, path, config.client_certificate_required)?;
+            Some(clients) => {
                 let mut server = server.with_client_cert_verifier(clients).with_cert_resolver(own);
                 // A session that is resumed would bring a certificate that nobody verifies again.
                 server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -188,6 +233,7 @@ impl InForce {
         };
         Ok(Some(Self {
             config: config.clone(),
+            clients,
             http2: speaking(&[b"h2"]),
             http: speaking(&[b"h2", b"http/1.1"]),
             expires_s,
@@ -211,7 +257,8 @@ fn clients(
     verifier.build().map_err(content)
 }
 
-/// The listeners' own certificate with its key, and when the first of its chain expires.
+/// The listeners' own certificate with its key, and when it expires. What else is in its chain may have expired: some
+/// clients need a cross-signed one, and others build their chain without it.
 fn own(
     provider: &CryptoProvider,
     certificate: &Path,
@@ -221,10 +268,9 @@ fn own(
     let malformed = || {
         Error::Content(CERTIFICATE, certificate.to_owned(), "it holds no certificate".to_owned())
     };
-    let mut expires_s = i64::MAX;
-    for der in &chain {
-        expires_s = expires_s.min(identity::expiry(der).map_err(|_| malformed())?);
-    }
+    let expiries: Result<Vec<_>, _> = chain.iter().map(identity::expiry).collect();
+    let expiries = expiries.map_err(|_| malformed())?;
+    let expires_s = expiries.first().copied().ok_or_else(malformed)?;
     let der = files::private_key(KEY, key)?;
     let signing = provider.key_provider.load_private_key(der).map_err(|_| {
         let text = "its kind of private key is not known".to_owned();

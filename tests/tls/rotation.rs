@@ -13,6 +13,7 @@ use cvrsd::proto::jobs::{
 };
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
+use tonic_types::StatusExt;
 
 use crate::{
     bench::{Bench, NOBODY, mutual, named},
@@ -126,26 +127,32 @@ async fn links_that_lead_elsewhere_are_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_not_usable_leaves_the_old_one_and_holds_up_no_client() {
-    let clients = named("A", "TA", "a.example");
+    let (clients, fewer) = (
+        named("A", "TA", "a.example") + &named("B", "TB", "b.example"),
+        named("A", "TA", "a.example"),
+    );
     let bench = Bench::mutual(false, &clients);
     let a = bench.clients.client(bench.path(), "a", vec![dns("a.example")]);
     let b = bench.clients.client(bench.path(), "b", vec![dns("b.example")]);
     let list = |pair| bench.curl(&bench.daemon.rest, JOBS, Some(pair), &[]).status;
-    assert_eq!((list(&a), list(&b)), (200, 401));
+    assert_eq!((list(&a), list(&b)), (200, 200));
     let key = fs::read_to_string(&bench.server.key).unwrap();
     let elsewhere = bench.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let other = bench.ca.server(&elsewhere, "server");
     let other_key = fs::read_to_string(&other.key).unwrap();
-    for (number, bad) in ["no key", "", &key[..key.len() / 2], &other_key].into_iter().enumerate() {
+    for bad in ["no key", "", &key[..key.len() / 2], &other_key] {
         fs::write(&bench.server.key, bad).unwrap();
-        let name = if number % 2 == 0 { "b.example" } else { "a.example" };
-        bench.configure(&mutual(false), &named("A", "TA", name));
+        bench.configure(&mutual(false), &fewer);
         bench.hang_up("certificates: what was in force stays");
-        let expected = if number % 2 == 0 { (401, 200) } else { (200, 401) };
-        assert_eq!((list(&a), list(&b)), expected, "the clients were taken all the same");
+        assert_eq!((list(&a), list(&b)), (200, 401), "the clients were taken all the same");
         assert_eq!(bench.served(&bench.daemon.grpc).await, *bench.server.made.der());
+        fs::write(&bench.server.key, &key).unwrap();
+        bench.configure(&mutual(false), &clients);
+        bench.hang_up("certificates, log level were read again");
+        assert_eq!((list(&a), list(&b)), (200, 200));
     }
+    fs::write(&bench.server.key, &other_key).unwrap();
     let log = bench.log();
     assert!(log.contains(bench.server.key.to_str().unwrap()), "the file is named: {log}");
     let secret = key.lines().nth(1).unwrap();
@@ -185,7 +192,7 @@ async fn a_client_that_is_taken_away_is_refused_at_its_next_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_authorities_count_for_new_connections() {
+async fn new_authorities_count_at_the_next_call_also_of_an_open_connection() {
     let clients = named("A", "TA", "a.example");
     let bench = Bench::mutual(true, &clients);
     let old = bench.clients.client(bench.path(), "old", vec![dns("a.example")]);
@@ -197,8 +204,44 @@ async fn new_authorities_count_for_new_connections() {
     let mut calls = JobServiceClient::new(bench.channel(Some(&old)).await.unwrap());
     assert_eq!(list(&mut calls).await, Code::Ok);
     assert_eq!((status(&old), status(&new)), (200, 0));
-    fs::copy(&authority.file, bench.path().join("clients.crt")).unwrap();
+    let former = fs::read_to_string(&bench.clients.file).unwrap();
+    fs::copy(&authority.file, &bench.clients.file).unwrap();
     bench.hang_up("certificates, log level were read again");
     assert_eq!((status(&old), status(&new)), (0, 200));
-    assert_eq!(list(&mut calls).await, Code::Ok, "a connection that is open stays");
+    let refused = calls.list_jobs(ListJobsRequest::default()).await.unwrap_err();
+    let reason = refused.get_details_error_info().unwrap().reason;
+    assert_eq!(
+        (refused.code(), reason.as_str()),
+        (Code::Unauthenticated, "CVRS-CERTIFICATE-INVALID")
+    );
+    let both = former + &fs::read_to_string(&authority.file).unwrap();
+    fs::write(&bench.clients.file, both).unwrap();
+    bench.hang_up("certificates, log level were read again");
+    assert_eq!((status(&old), status(&new)), (200, 200));
+    assert_eq!(list(&mut calls).await, Code::Ok, "on the same connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_new_waits_for_the_authorities_that_come_with_it() {
+    let bench = Bench::mutual(false, &named("A", "TA", "a.example"));
+    let pair = |name: &str| bench.clients.client(bench.path(), name, vec![dns(name)]);
+    let (a, b) = (pair("a.example"), pair("b.example"));
+    let status = |pair| bench.curl(&bench.daemon.rest, JOBS, Some(pair), &[]).status;
+    assert_eq!((status(&a), status(&b)), (200, 401));
+    let authority = fs::read_to_string(&bench.clients.file).unwrap();
+    fs::write(&bench.clients.file, "being written").unwrap();
+    let both = named("A", "TA", "a.example") + &named("B", "TB", "b.example");
+    bench.configure(&mutual(false), &both);
+    bench.hang_up("certificates: what was in force stays");
+    assert_eq!(
+        (status(&a), status(&b)),
+        (200, 401),
+        "the authorities in force were not meant for it"
+    );
+    fs::write(&bench.clients.file, authority).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while status(&b) != 200 {
+        assert!(Instant::now() < deadline, "the name does not come with the authorities");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
