@@ -79,6 +79,8 @@ pub fn logging(log: &Log) -> Result<Level, Error> {
         .with(lines)
         .try_init()
         .map_err(|e| Error(e.to_string()))?;
+    // The stores log through `log`, and at their finer levels what they store: rows.
+    log::set_max_level(log::LevelFilter::Warn);
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
@@ -93,8 +95,9 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// What an operator does, and where the audit log stands, is told whatever the level is.
-const ACTS: &str = "cvrsd::admin::acts=info,cvrsd::audit=info";
+/// What an operator does, where the audit log stands and that a listener is unprotected is told whatever the
+/// level is.
+const ACTS: &str = "cvrsd::admin::acts=info,cvrsd::audit=info,cvrsd::daemon::listen=warn";
 
 /// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is
 /// built from then tells of warnings only.

@@ -188,7 +188,7 @@ impl Acts {
         let done = done.await;
         let refused = done.as_ref().err().map(|error| error.code);
         let (client, code) = (&caller.client, refused.map_or("", Code::as_str));
-        tracing::info!(act = name, target = named, client, refused = code, "an operator acts");
+        tracing::info!(act = name, on = named, client, refused = code, "an operator acts");
         match refused {
             // That it was not done is told as surely as that it was to be.
             Some(code) if recorded => {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
     net::SocketAddr,
+    os::unix::fs::MetadataExt,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -30,6 +31,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
         Ended::new(Exit::Stopped, format_args!("cannot use data directory {}: {e}", dir.display()))
     };
     fs::create_dir_all(dir).map_err(stopped)?;
+    check_owner(dir)?;
     let parent = dir.canonicalize().map_err(stopped)?;
     if let Some(parent) = parent.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(stopped)?;
@@ -51,6 +53,20 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
             Err(TryLockError::Error(e)) => return Err(stopped(e)),
         }
     }
+}
+
+/// What root makes in another user's data directory would keep that user's daemon from its next start.
+fn check_owner(dir: &Path) -> Result<(), Ended> {
+    let owner =
+        fs::metadata(dir).map(|found| found.uid()).map_err(|e| Ended::new(Exit::Stopped, e))?;
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        let text = format_args!(
+            "data directory {} is that of user {owner}: run this as that user, not as root",
+            dir.display()
+        );
+        return Err(Ended::new(Exit::Usage, text));
+    }
+    Ok(())
 }
 
 /// The real addresses of the three listeners.
@@ -153,11 +169,15 @@ impl Addresses {
             "admin": admin.to_string(),
             "pid": std::process::id(),
         });
-        let temporary = dir.join(format!("{LISTEN_FILE}.new"));
-        let mut file = File::create(&temporary)?;
-        writeln!(file, "{listen}")?;
-        file.sync_data()?;
-        fs::rename(&temporary, dir.join(LISTEN_FILE))
+        let (temporary, path) = (dir.join(format!("{LISTEN_FILE}.new")), dir.join(LISTEN_FILE));
+        let write = || {
+            let mut file = File::create(&temporary)?;
+            writeln!(file, "{listen}")?;
+            file.sync_data()?;
+            fs::rename(&temporary, &path)
+        };
+        write()
+            .map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
     }
 }
 

@@ -10,7 +10,12 @@ use super::{
     runtime::Engine,
     tally::{Standing, Totals},
 };
-use crate::{clock, domain::Status, limits::SIZES_LOOK_INTERVAL, telemetry::as_gauge};
+use crate::{
+    clock,
+    domain::{Status, Tenant},
+    limits::SIZES_LOOK_INTERVAL,
+    telemetry::as_gauge,
+};
 
 /// When the sizes of the directories with a file for each job were looked at.
 #[derive(Debug, Default)]
@@ -20,7 +25,9 @@ impl Engine {
     /// Sets the gauges of jobs, stores and uploads. The cost is that of the jobs that workers have, however
     /// many wait or have ended. Blocks: it looks at the sizes of files.
     pub fn measure(&self) {
-        self.tally.standing(Instant::now()).show();
+        let has_to_wait = |tenant: &Tenant, job| self.scheduler.has_to_wait(tenant, job);
+        self.tally.standing(Instant::now(), has_to_wait).show();
+        metrics::gauge!("cvrsd_paused").set(as_gauge(self.pauses.list().len() as u64));
         let Totals { rows_checked, rows_processed, .. } = self.tally.totals();
         metrics::counter!("cvrsd_rows_validated_total").absolute(rows_checked);
         metrics::counter!("cvrsd_rows_applied_total").absolute(rows_processed);

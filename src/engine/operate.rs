@@ -83,10 +83,11 @@ impl Service {
         let (service, by) = (self.clone(), caller.client.clone());
         let paused = blocking(move || {
             let engine = service.ready()?;
+            let named = tenant.clone();
             let then = |pauses: &[Pause]| {
                 engine.scheduler.pause(to_scheduler(pauses));
                 if now {
-                    engine.scheduler.interrupt();
+                    engine.scheduler.interrupt(named.as_ref());
                 }
             };
             engine.pauses.pause(tenant, &by, &reason, then).map_err(Error::internal)

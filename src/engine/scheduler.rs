@@ -219,13 +219,12 @@ impl Scheduler {
         self.changed.notify_all();
     }
 
-    /// Running jobs of paused lanes stop at their next batch.
-    pub fn interrupt(&self) {
+    /// Running jobs of that tenant, or of all, stop at their next batch.
+    pub fn interrupt(&self, tenant: Option<&Tenant>) {
         let state = self.state();
-        for (_, lane) in state.lanes.iter().filter(|(tenant, _)| state.paused.covers(tenant)) {
-            for (_, stop) in &lane.running {
-                stop.request(StopReason::Pause);
-            }
+        let named = |(of, _): &(&Tenant, &Lane)| tenant.is_none_or(|tenant| tenant == *of);
+        for (_, stop) in state.lanes.iter().filter(named).flat_map(|(_, lane)| &lane.running) {
+            stop.request(StopReason::Pause);
         }
     }
 
@@ -263,6 +262,23 @@ impl Scheduler {
         let first = lane.jobs.front()?;
         let running = lane.running.iter().any(|(id, _)| *id == job);
         Some(Place { ahead, first: first.id, running, first_is_large: first.is_large })
+    }
+
+    /// Whether the job waits for its turn with good reason: its lane is paused, has another job to end or to retry
+    /// first, or no worker is free.
+    #[must_use]
+    pub fn has_to_wait(&self, tenant: &Tenant, job: JobId) -> bool {
+        let state = self.state();
+        let Some(lane) = state.lanes.get(tenant) else { return false };
+        let Some(waiting) = lane.jobs.iter().find(|waiting| waiting.id == job) else {
+            return false;
+        };
+        let (any, small) = state.idle;
+        let no_worker = any == 0 && (waiting.is_large || small == 0);
+        let retries = lane.not_before.is_some_and(|due| due > Instant::now());
+        let runs = lane.running.iter().any(|(id, _)| *id == job);
+        let lane_waits = lane.held || retries || !lane.running.is_empty();
+        !runs && (state.paused.covers(tenant) || lane_waits || no_worker)
     }
 
     /// All lanes, those with the most jobs first.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    domain::{Job, JobId, Outcome, Status},
+    domain::{Job, JobId, Outcome, Status, Tenant},
     journal::{Committed, Observer},
     limits::JOB_STALLED,
 };
@@ -29,7 +29,7 @@ pub(super) struct Standing {
     /// By status, in the order of [`Status::ALL`].
     pub(super) by_status: [u64; Status::ALL.len()],
     pub(super) held: u64,
-    /// Taken, neither held nor waiting for another attempt, without an event for `limits::JOB_STALLED`.
+    /// Taken, neither held nor waiting for another attempt or its turn, without an event for `limits::JOB_STALLED`.
     pub(super) stalled: u64,
     /// When the oldest was accepted that no worker took, in microseconds since the Unix epoch.
     pub(super) oldest_queued_us: Option<i64>,
@@ -54,6 +54,7 @@ struct State {
 /// A job that a worker took.
 #[derive(Debug)]
 struct Taken {
+    tenant: Tenant,
     status: Status,
     rows: (u64, u64),
     held: bool,
@@ -72,9 +73,13 @@ impl Tally {
         self.state().totals
     }
 
-    /// How the jobs stand at that time.
-    pub(super) fn standing(&self, now: Instant) -> Standing {
-        self.state().standing(now)
+    /// How the jobs stand at that time; `waits` says which of them have to wait for their turn.
+    pub(super) fn standing(
+        &self,
+        now: Instant,
+        waits: impl Fn(&Tenant, JobId) -> bool,
+    ) -> Standing {
+        self.state().standing(now, waits)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,14 +120,15 @@ impl State {
             Status::Queued => _ = self.queued.insert((job.submit_time_us, id)),
             status => {
                 let (held, waits) = (job.held, job.retry_at_us.is_some());
-                let taken = Taken { status, rows: so_far(job), held, waits, at: Instant::now() };
+                let (tenant, at) = (job.spec.tenant.clone(), Instant::now());
+                let taken = Taken { tenant, status, rows: so_far(job), held, waits, at };
                 self.taken.insert(id, taken);
             }
         }
         before.map_or((0, 0), |before| before.rows)
     }
 
-    fn standing(&self, now: Instant) -> Standing {
+    fn standing(&self, now: Instant, waits: impl Fn(&Tenant, JobId) -> bool) -> Standing {
         let mut standing = Standing {
             oldest_queued_us: self.queued.first().map(|(accepted_us, _)| *accepted_us),
             payload_bytes: self.payload_bytes,
@@ -134,9 +140,11 @@ impl State {
         };
         count(Status::Queued, self.queued.len() as u64);
         self.taken.values().for_each(|taken| count(taken.status, 1));
-        let quiet = |taken: &&Taken| now.saturating_duration_since(taken.at) > JOB_STALLED;
-        let runs = self.taken.values().filter(|taken| !taken.held && !taken.waits);
-        standing.stalled = runs.filter(quiet).count() as u64;
+        let quiet = |taken: &Taken| now.saturating_duration_since(taken.at) > JOB_STALLED;
+        let stalls = |(id, taken): &(&JobId, &Taken)| {
+            !taken.held && !taken.waits && quiet(taken) && !waits(&taken.tenant, **id)
+        };
+        standing.stalled = self.taken.iter().filter(stalls).count() as u64;
         standing.held = self.taken.values().filter(|taken| taken.held).count() as u64;
         standing
     }
@@ -178,7 +186,7 @@ mod tests {
         tell(&fold(job, [ending(Outcome::Succeeded, validated, applied, None)]));
         let ended = [1, 0, 0, 0];
         assert_eq!(tally.totals(), Totals { rows_checked: 5, rows_processed: 9, ended });
-        assert_eq!(tally.standing(Instant::now()), Standing::default());
+        assert_eq!(tally.standing(Instant::now(), |_, _| false), Standing::default());
     }
 
     #[test]
@@ -188,19 +196,19 @@ mod tests {
         tally.seed(&queued);
         let now = Instant::now();
         let late = now + JOB_STALLED * 2;
-        let standing = tally.standing(late);
+        let standing = tally.standing(late, |_, _| false);
         assert_eq!((standing.by_status, standing.stalled), ([1, 0, 0, 0, 0], 0));
         assert_eq!(standing.oldest_queued_us, Some(queued.submit_time_us));
         assert_eq!(standing.payload_bytes, queued.spec.payload.length);
         let taken = fold(queued, [EventKind::DeQueued]);
         tally.seed(&taken);
-        assert_eq!(tally.standing(now).stalled, 0);
-        let standing = tally.standing(late);
+        assert_eq!(tally.standing(now, |_, _| false).stalled, 0);
+        let standing = tally.standing(late, |_, _| false);
         assert_eq!((standing.by_status, standing.stalled), ([0, 1, 0, 0, 0], 1));
         assert_eq!(standing.oldest_queued_us, None);
         let failure = Failure::new(Code::JobIo, "x");
         tally.seed(&fold(taken, [EventKind::Held(failure)]));
-        let standing = tally.standing(late);
+        let standing = tally.standing(late, |_, _| false);
         assert_eq!((standing.held, standing.stalled), (1, 0));
     }
 }

@@ -59,7 +59,9 @@ metrics_table! {
     Counter "cvrsd_traces_dropped_total" [""] "Spans that could not be exported, or jobs and requests whose spans found no room.";
     Gauge "cvrsd_jobs" ["status"] "Jobs that have not ended, by status.";
     Gauge "cvrsd_jobs_held" [""] "Jobs that used up their attempts and wait for an operator.";
-    Gauge "cvrsd_jobs_stalled" [""] "Jobs that a worker took, neither held nor waiting for another attempt, without a durable step for 10 minutes.";
+    Gauge "cvrsd_jobs_stalled" [""] "Jobs that a worker took, neither held nor waiting for another attempt or its turn, without a durable step for 10 minutes.";
+    Gauge "cvrsd_ready" [""] "1 while jobs are taken; 0 while the daemon starts, drains or stops.";
+    Gauge "cvrsd_paused" [""] "Pauses that an operator has to end: one of everything at most, and one of each tenant.";
     Gauge "cvrsd_oldest_queued_job_age_seconds" [""] "Time since the oldest job that no worker took yet was accepted; 0 without one.";
     Counter "cvrsd_jobs_submitted_total" ["operation"] "Jobs accepted.";
     Counter "cvrsd_jobs_completed_total" ["outcome"] "Jobs ended.";
@@ -123,7 +125,7 @@ pub(super) fn describe() {
         metrics::counter!("cvrsd_purged_total", "what" => what).absolute(0);
     }
     let codes = Code::ALL.iter().filter(|code| code.kind() != Class::Job);
-    for (face, code) in codes.flat_map(|code| ["grpc", "rest"].map(|face| (face, code))) {
+    for (face, code) in codes.flat_map(|code| ["admin", "grpc", "rest"].map(|face| (face, code))) {
         let labels = [("face", face), ("code", code.as_str())];
         metrics::counter!("cvrsd_refusals_total", &labels).absolute(0);
     }

@@ -1,13 +1,19 @@
 //! A full run with people who are easy to find, and a search for them in all that the daemon tells.
 
+mod acts;
+mod marks;
+mod tokens;
+mod views;
+
 use std::{
     fs::{self, File},
     path::Path,
-    process::Stdio,
 };
 
 use cvrsd::proto::jobs::Operation;
+use tempfile::TempDir;
 
+use self::marks::{mixed, row, silent, tells};
 use crate::collector::Collector;
 use crate::support::{
     self, Daemon,
@@ -15,75 +21,29 @@ use crate::support::{
     jobs, rows,
 };
 
-/// Values of rows that stand nowhere else. Ids are too, but may stand in reports.
-const MARKS: [(&str, &str); 8] = [
-    ("recip_first_name", "Zqxfirstname"),
-    ("recip_middle_name", "Zqxmiddle"),
-    ("recip_last_name", "Zqxlastname"),
-    ("recip_dob", "1903-07-29"),
-    ("recip_address_street", "77 Zqxstreet"),
-    ("recip_address_street_2", "Zqxflat"),
-    ("recip_address_city", "Zqxcity"),
-    ("recip_id", "ZqxP"),
-];
-const EVENT: &str = "ZqxEV";
+/// What was told, and where.
+type Told = Vec<(&'static str, String)>;
+
 /// Everything, also of what the daemon is built from; a level alone would be for cvrsd.
 const LEVEL: &str = "trace,cvrsd=trace";
-/// Any part of a mark but for the date.
-const STEM: &str = "zqx";
+/// The same with the stores by name: they have rows in hand.
+const STORES: &str = "trace,sled=trace,fjall=trace,lsm_tree=trace,cvrsd=trace";
 /// Places below the data directory that hold rows by design; names of files there count all the same.
 const DATA: [&str; 6] = ["journal", "records", "payloads", "spool", "reports", "work"];
 
-fn row(number: usize, changes: &[(&str, &str)]) -> String {
-    let event = format!("{EVENT}{number}");
-    let mut cells = vec![("vax_event_id", event.as_str())];
-    // What stands first counts, so what is to be wrong goes before the marks.
-    cells.splice(0..0, changes.iter().copied());
-    cells.extend(MARKS);
-    rows::row(&cells)
+/// A directory whose name, which is random and is told, is not taken for a mark.
+fn home() -> TempDir {
+    let mut homes = std::iter::repeat_with(|| tempfile::tempdir().unwrap());
+    let is_no_mark = |home: &TempDir| tells(&home.path().to_string_lossy()).is_none();
+    homes.find(is_no_mark).unwrap()
 }
 
-/// Rows of which some are wrong, each in a cell with a mark.
-fn mixed(rows: std::ops::Range<usize>) -> String {
-    let wrong = [
-        ("recip_dob", "Zqx-29-07-1903"),
-        ("admin_date", "Zqxdate"),
-        ("recip_address_state", "Zqxstate"),
-        ("recip_sex", "Zqxsex"),
-        ("cvx", "Zqxcvx"),
-        ("vax_event_id", ""),
-    ];
-    let row = |n: usize| match n % 4 {
-        0 => row(n, &[wrong[n / 4 % wrong.len()]]),
-        _ => row(n, &[]),
-    };
-    rows::file(&rows.map(row).collect::<Vec<_>>())
-}
-
-fn started(dir: &Path, log: &Path, collector: &str) -> Daemon {
+/// A daemon whose whole log goes to the end of that file.
+fn started(dir: &Path, log: &Path, level: &str, args: &[&str], traces: &[(&str, &str)]) -> Daemon {
     let log = File::options().create(true).append(true).open(log).unwrap();
-    let env = [
-        ("CVRSD__LOG__LEVEL", LEVEL),
-        ("CVRSD__LOG__FORMAT", "json"),
-        ("CVRSD__TRACES__ENDPOINT", collector),
-    ];
-    let mut command = support::command(dir, &[], &env);
-    support::ready(dir, command.stderr(Stdio::from(log)).spawn().unwrap())
-}
-
-/// Whether it tells of somebody.
-fn tells(text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    let at = lower.find(STEM).or_else(|| lower.find("1903-07-29"))?;
-    let around = lower.char_indices().filter(|(i, _)| i.abs_diff(at) < 200);
-    Some(around.map(|(_, c)| c).collect())
-}
-
-fn silent(what: &str, text: &str) {
-    assert!(!text.is_empty(), "{what} is there");
-    if let Some(found) = tells(text) {
-        panic!("{what} tells of somebody: {found}");
-    }
+    let mut command = support::command(dir, args, traces);
+    command.env("CVRSD__LOG__LEVEL", level).env("CVRSD__LOG__FORMAT", "json").stderr(log);
+    support::ready(dir, command.spawn().unwrap())
 }
 
 /// Every name below a directory, and the text of every file that is not there to hold rows.
@@ -125,102 +85,128 @@ fn problems(server: &Server) -> Vec<String> {
         .to_vec()
 }
 
-/// Runs jobs over both faces until they end, each with valid and wrong rows; returns what was refused.
-async fn run_all(daemon: &Daemon) -> Vec<String> {
+/// Runs jobs of both media types until they end, with valid and wrong rows and as files that fail; gives their ids
+/// and what was refused.
+async fn run_all(daemon: &Daemon) -> (Vec<String>, Told) {
     let mut client = daemon.jobs().await;
     let text = mixed(0..40);
+    let mut uploads = Vec::new();
     for operation in [Operation::Create, Operation::Update] {
-        for upload in [
-            jobs::Upload::text(operation, text.as_bytes()),
-            jobs::Upload::zip(operation, text.as_bytes()),
-        ] {
-            let job = jobs::run(&mut client, &upload).await;
-            let errors = jobs::errors(&mut client, &job.job_id).await;
-            assert!(!errors.is_empty(), "{job:?}");
-            assert!(tells(&format!("{errors:?}")).is_some(), "a report holds the ids of rows");
-        }
+        uploads.push(jobs::Upload::text(operation, text.as_bytes()));
+        uploads.push(jobs::Upload::zip(operation, text.as_bytes()));
     }
-    // A header that is none, a column twice, and rows of delete that are not there.
-    let mut twice = rows::header();
-    twice.push_str("\trecip_last_name");
+    // A header that is none, a column twice, columns of others, and rows of delete that are not there.
+    let (header, row) = (rows::header(), row(1, &[]));
     for (operation, text) in [
-        (Operation::Create, format!("{}\n", row(1, &[]))),
-        (Operation::Create, format!("{twice}\n{}\tZqxlastname\n", row(1, &[]))),
+        (Operation::Create, format!("{row}\n")),
+        (Operation::Create, format!("{header}\trecip_last_name\n{row}\tZqxlastname\n")),
+        (Operation::Update, format!("{header}\tvax_prov_suffix\n{row}\tZqxlastname\n")),
         (Operation::Delete, rows::ids(&["ZqxEV3", "ZqxEVnobody"])),
     ] {
-        jobs::run(&mut client, &jobs::Upload::text(operation, text.as_bytes())).await;
+        uploads.push(jobs::Upload::text(operation, text.as_bytes()));
     }
-    let mut refused = Vec::new();
+    let mut ids = Vec::new();
+    for upload in &uploads {
+        ids.push(jobs::run(&mut client, upload).await.job_id);
+    }
     let wrong = jobs::Upload {
         media_type: "application/zip",
         ..jobs::Upload::text(Operation::Create, text.as_bytes())
     };
     let status = jobs::submit(&mut client, &wrong).await.unwrap_err();
-    refused.push(format!("{status:?}"));
-    // Large, so that the cancel and the kill below find it at work.
+    // Large, so that the cancel finds it at work.
     let large = jobs::Upload::text(Operation::Create, mixed(100..20_000).as_bytes());
     let (id, _) = jobs::submit(&mut client, &large).await.unwrap();
     jobs::cancel(&mut client, &id).await;
     jobs::wait(&mut client, &id).await;
-    refused
+    ids.push(id);
+    (ids, vec![("a problem over gRPC", format!("{status:?}"))])
+}
+
+async fn scrape(daemon: &Daemon) -> (&'static str, String) {
+    let answer = reqwest::get(format!("http://{}/metrics", daemon.admin)).await.unwrap();
+    ("/metrics", answer.text().await.unwrap())
+}
+
+fn check_no_core(daemon: &Daemon) {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let core: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(core, ["0", "0"], "no core file is ever written");
+}
+
+/// Searches the names of all files below the directories, and those files that hold no rows by design.
+fn check_files(dirs: [&Path; 2]) {
+    let (mut names, mut texts) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        below(dir, false, &mut names, &mut texts);
+    }
+    assert!(names.iter().any(|name| name == "listen.json"), "{names:?}");
+    silent("a file name", &names.join("\n"));
+    for kind in ["job.submit", "job.cancel", "admin.act"] {
+        let entry = format!(r#""kind":"{kind}""#);
+        let read = texts.iter().any(|(_, text)| text.contains(&entry));
+        assert!(read, "the audit log is among what is searched, with {kind}");
+    }
+    for (name, text) in texts {
+        assert_eq!(tells(&text), None, "the file {name} tells of somebody");
+    }
+}
+
+/// That it is a whole log, whose lines name their job or request, and tells of nobody.
+fn check_log(log: &str) {
+    assert!(log.contains("\"job completed\"") && log.contains("TRACE"), "it was a full log");
+    for line in log.lines().filter(|line| line.contains("\"job completed\"")) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["job"].is_string(), "{line}");
+    }
+    for line in log.lines().filter(|line| line.contains("\"job accepted\"")) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["span"]["request_id"].as_str().unwrap().len(), 32, "{line}");
+    }
+    silent("the log", log);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_the_daemon_tells_of_itself_tells_of_somebody_in_its_files() {
     let (collector, address) = Collector::start().await;
     let address = format!("http://{address}");
-    let home = tempfile::tempdir().unwrap();
+    let traces = [("CVRSD__TRACES__ENDPOINT", address.as_str())];
+    let home = home();
     let (dir, log) = (home.path().join("data"), home.path().join("log"));
-    let daemon = started(&dir, &log, &address);
-    let mut told = run_all(&daemon).await;
+    let (backup, restored) = (home.path().join("backup"), home.path().join("restored"));
+    let daemon = started(&dir, &log, STORES, &[], &traces);
+    let (ids, mut told) = run_all(&daemon).await;
+    told.extend(views::of(&daemon, &ids).await);
     collector.wait_for("job update").await;
-    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    let core: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
-    assert_eq!(core, ["0", "0"], "no core file is ever written");
+    check_no_core(&daemon);
     // A kill while a large job runs, so that the next process recovers it.
     let mut client = daemon.jobs().await;
     let large = jobs::Upload::text(Operation::Create, mixed(20_000..40_000).as_bytes());
     let (id, _) = jobs::submit(&mut client, &large).await.unwrap();
+    told.push(scrape(&daemon).await);
     daemon.kill();
-    let daemon = started(&dir, &log, &address);
+    let daemon = started(&dir, &log, LEVEL, &[], &traces);
     let mut client = daemon.jobs().await;
     jobs::wait(&mut client, &id).await;
     let server = Server { daemon, dir: home };
     let server = tokio::task::spawn_blocking(move || {
-        let body = mixed(50..90);
-        let id = server.submit("POST", body);
+        let id = server.submit("POST", mixed(50..90));
         server.wait(&id);
         (problems(&server), server)
     });
     let (problems, server) = server.await.unwrap();
-    told.extend(problems);
-    let url = format!("http://{}/metrics", server.daemon.admin);
-    silent("/metrics", &reqwest::get(url).await.unwrap().text().await.unwrap());
-    silent("a trace", &collector.told());
-    let (mut names, mut texts) = (Vec::new(), Vec::new());
-    below(&dir, false, &mut names, &mut texts);
-    assert!(names.iter().any(|name| name == "listen.json"), "{names:?}");
-    silent("a file name", &names.join("\n"));
-    for (name, text) in texts {
-        assert!(tells(&text).is_none(), "the file {name} tells of somebody");
-    }
-    for problem in &told {
-        silent("a problem", problem);
-    }
+    told.extend(problems.into_iter().map(|problem| ("a problem over REST", problem)));
+    told.extend(acts::on(&server.daemon, &backup).await);
+    told.push(scrape(&server.daemon).await);
+    told.push(("a trace", collector.told()));
+    told.extend(acts::restored(&backup, &restored));
+    check_files([&dir, &restored]);
     let Server { daemon, dir: home } = server;
     assert!(daemon.stop().success());
-    let log = fs::read_to_string(log).unwrap();
-    assert!(log.contains("\"job completed\"") && log.contains("TRACE"), "it was a full log");
-    for line in log.lines().filter(|line| line.contains("\"job completed\"")) {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert!(line["job"].is_string(), "{line}");
+    for (what, text) in told {
+        silent(what, &text);
     }
-    let accepted = log.lines().filter(|line| line.contains("\"job accepted\""));
-    for line in accepted {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(line["span"]["request_id"].as_str().unwrap().len(), 32, "{line}");
-    }
-    silent("the log", &log);
+    check_log(&fs::read_to_string(log).unwrap());
     drop(home);
 }

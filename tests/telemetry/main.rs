@@ -11,6 +11,7 @@
 mod support;
 
 mod collector;
+mod labels;
 mod leak;
 mod metrics;
 mod traces;

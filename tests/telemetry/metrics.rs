@@ -11,7 +11,10 @@ use std::{
 use cvrsd::telemetry::{Kind, METRICS};
 use serde_json::Value;
 
-use crate::support::{PATIENCE, http::Server, rows};
+use crate::{
+    labels,
+    support::{PATIENCE, http::Server, rows},
+};
 
 const DOCUMENT: &str = "docs/METRICS.md";
 const DASHBOARD: &str = "docs/grafana/cvrsd.json";
@@ -80,14 +83,14 @@ fn value(text: &str, series: &str) -> f64 {
 }
 
 /// Names of metrics in a query; a series of a histogram counts as that.
-fn names(query: &str) -> BTreeSet<String> {
+pub fn names(query: &str) -> BTreeSet<String> {
     let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let ours =
         |word: &&str| *word == UP || word.starts_with("cvrsd_") || word.starts_with("process_");
     words.filter(ours).map(|word| base(word).to_owned()).collect()
 }
 
-fn base(name: &str) -> &str {
+pub fn base(name: &str) -> &str {
     let ends = ["_bucket", "_sum", "_count"];
     let stem = ends.into_iter().find_map(|end| name.strip_suffix(end));
     let is_histogram = |stem: &&str| {
@@ -144,11 +147,18 @@ async fn what_is_exported_is_what_the_table_says_and_what_the_dashboard_and_the_
         }
         asked.push(expression.to_owned());
     }
-    for query in asked {
-        for name in names(&query) {
+    for query in &asked {
+        for name in names(query) {
             let known = exported.contains_key(&name) || [TLS_ONLY, UP].contains(&name.as_str());
             assert!(known, "{name} is not exported: {query}");
         }
+    }
+    let check = |query: &str| labels::check(query).unwrap_or_else(|e| panic!("{e}: {query}"));
+    let looked_up: usize = asked.iter().map(|query| check(query)).sum();
+    assert!(looked_up > 0, "the values were found");
+    // Held against what is exported, the sets themselves are checked.
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        check(line);
     }
 }
 
@@ -164,6 +174,8 @@ async fn the_numbers_are_those_of_the_jobs_that_ran() {
         ("cvrsd_jobs{status=\"PROCESSING\"}", 0.0),
         ("cvrsd_jobs_held", 0.0),
         ("cvrsd_jobs_stalled", 0.0),
+        ("cvrsd_ready", 1.0),
+        ("cvrsd_paused", 0.0),
         ("cvrsd_oldest_queued_job_age_seconds", 0.0),
         ("cvrsd_payload_bytes", 0.0),
         ("cvrsd_rows_validated_total", 10_102.0),

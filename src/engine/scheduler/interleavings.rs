@@ -205,7 +205,7 @@ fn pauses_at_any_moment_lose_no_job_and_no_wake_up() {
                 let one = HashSet::from([Tenant::new("a").unwrap()]);
                 for (everything, tenants) in [(false, one), (true, HashSet::new())] {
                     scheduler.pause(Paused { everything, tenants });
-                    scheduler.interrupt();
+                    scheduler.interrupt(None);
                 }
                 scheduler.pause(Paused::default());
             })

@@ -88,7 +88,7 @@ fn what_runs_goes_on_unless_it_is_told_to_stop() {
     let [of_a, of_b] = [bench.take(), bench.take()];
     bench.scheduler.pause(pause_of(["a"]));
     assert_eq!((of_a.stop.reason(), of_b.stop.reason()), (None, None));
-    bench.scheduler.interrupt();
+    bench.scheduler.interrupt(Some(&tenant("a")));
     assert_eq!((of_a.stop.reason(), of_b.stop.reason()), (Some(StopReason::Pause), None));
     bench.scheduler.done(&of_a, Done::Interrupted);
     bench.assert_idle();
@@ -186,4 +186,40 @@ fn a_job_has_its_place_in_its_lane() {
     assert_eq!(bench.scheduler.place(&tenant("a"), first.spec.id), None);
     let expected = Place { ahead: 0, first: second.spec.id, running: false, first_is_large: false };
     assert_eq!(place(&second), expected);
+}
+
+#[test]
+fn a_pause_of_one_lane_stops_no_job_of_another_that_is_paused_too() {
+    let bench = Bench::new();
+    bench.submit("a");
+    bench.submit("b");
+    let [of_a, of_b] = [bench.take(), bench.take()];
+    bench.scheduler.pause(everything());
+    bench.scheduler.interrupt(Some(&tenant("b")));
+    assert_eq!((of_a.stop.reason(), of_b.stop.reason()), (None, Some(StopReason::Pause)));
+    bench.scheduler.interrupt(None);
+    assert_eq!(of_a.stop.reason(), Some(StopReason::Pause));
+}
+
+#[test]
+fn a_job_waits_with_reason_while_paused_or_behind_another_or_without_a_worker() {
+    let bench = Bench::new();
+    let waits = |job: &Job| bench.scheduler.has_to_wait(&job.spec.tenant, job.spec.id);
+    let (first, second) = (bench.submit("a"), bench.submit("a"));
+    assert!(waits(&first), "no worker waits for work");
+    bench.scheduler.state().idle = (1, 0);
+    assert!(!waits(&first), "a worker could take it");
+    bench.scheduler.pause(pause_of(["a"]));
+    assert!(waits(&first));
+    bench.scheduler.pause(Paused::default());
+    let turn = bench.take();
+    assert!(!waits(&first), "it runs");
+    bench.scheduler.pause(pause_of(["a"]));
+    assert!(!waits(&first), "it goes on in a pause");
+    assert!(waits(&second));
+    bench.scheduler.pause(Paused::default());
+    bench.scheduler.done(&turn, Done::Held);
+    assert!(waits(&second), "behind one that is held");
+    let unknown = bench.scheduler.has_to_wait(&tenant("b"), first.spec.id);
+    assert!(!unknown, "one that no lane has would never run");
 }
