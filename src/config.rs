@@ -255,7 +255,7 @@ pub struct Engine {
     /// Longest time between two checkpoints of a job that is not long.
     #[serde(with = "humantime_serde")]
     pub checkpoint_interval: Duration,
-    /// Attempts without progress after which a job is held.
+    /// Attempts without progress after which a job is held; at least 2, as a restart takes one.
     pub max_attempts: u32,
     /// Wait before the second attempt; doubles with each further one, with jitter.
     #[serde(with = "humantime_serde")]

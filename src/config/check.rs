@@ -94,7 +94,8 @@ fn engine(engine: &Engine) -> Result<(), Error> {
     number("engine.checkpoint_rows", engine.checkpoint_rows, 1..=1_000_000)?;
     let interval = Duration::from_millis(1)..=Duration::from_mins(1);
     time("engine.checkpoint_interval", engine.checkpoint_interval, interval)?;
-    number("engine.max_attempts", engine.max_attempts, 1..=1_000)?;
+    // One would hold each job that a restart or a pause interrupts.
+    number("engine.max_attempts", engine.max_attempts, 2..=1_000)?;
     time("engine.retry_min", engine.retry_min, Duration::from_millis(1)..=DAY)?;
     time("engine.retry_max", engine.retry_max, Duration::from_millis(1)..=DAY)?;
     if engine.retry_min > engine.retry_max {

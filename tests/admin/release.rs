@@ -9,8 +9,12 @@ use crate::{
 
 const ROWS: u64 = 20_000;
 
-/// Attempts are used up at once.
-const ENV: &[(&str, &str)] = &[("CVRSD__ENGINE__MAX_ATTEMPTS", "1")];
+/// Attempts are used up soon.
+const ENV: &[(&str, &str)] = &[
+    ("CVRSD__ENGINE__MAX_ATTEMPTS", "2"),
+    ("CVRSD__ENGINE__RETRY_MIN", "1ms"),
+    ("CVRSD__ENGINE__RETRY_MAX", "2ms"),
+];
 
 #[test]
 fn a_job_that_is_held_is_released_once_what_was_wrong_is_mended() {

@@ -12,6 +12,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod formats;
+
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},

@@ -164,7 +164,7 @@ fn ranges_hold_at_their_ends_and_break_one_beyond() {
         ("CVRSD__ENGINE__WORKERS", vec!["1", "64"], vec!["0", "65"]),
         ("CVRSD__ENGINE__EXPRESS_WORKERS", vec!["0", "64"], vec!["65"]),
         ("CVRSD__ENGINE__CHECKPOINT_ROWS", vec!["1", "1000000"], vec!["0", "1000001"]),
-        ("CVRSD__ENGINE__MAX_ATTEMPTS", vec!["1", "1000"], vec!["0", "1001"]),
+        ("CVRSD__ENGINE__MAX_ATTEMPTS", vec!["2", "1000"], vec!["1", "1001"]),
         ("CVRSD__ENGINE__DRAIN_TIMEOUT", vec!["0s", "1day"], vec!["86401s"]),
         ("CVRSD__REST__SUBMIT_STATUS", vec!["200", "202"], vec!["199", "201", "203"]),
         ("CVRSD__INTAKE__MAX_RATIO", vec!["1"], vec!["0"]),
