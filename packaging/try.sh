@@ -16,7 +16,7 @@ die() {
 }
 active() { [ "$(systemctl is-active cvrsd)" = active ]; }
 until_active() {
-    for _ in $(seq 100); do
+    for _ in $(seq 150); do
         active && return
         sleep 0.2
     done
@@ -34,6 +34,40 @@ manual() (
     systemctl reload cvrsd
     systemctl restart cvrsd
     journalctl -u cvrsd --no-pager -n 20
+)
+manual_tls() (
+    set -e
+    install -o root -g cvrsd -m 0640 server.crt server.key /etc/cvrsd/
+)
+manual_verify() (
+    set -e
+    systemctl stop cvrsd
+    runuser -u cvrsd -- cvrsd verify --config /etc/cvrsd/cvrsd.toml
+    systemctl start cvrsd
+    runuser -u cvrsd -- cvrsd audit verify --config /etc/cvrsd/cvrsd.toml
+)
+manual_restore() (
+    set -e
+    systemctl stop cvrsd
+    install -o cvrsd -g cvrsd -m 0600 monday.backup /var/lib/cvrsd/
+    runuser -u cvrsd -- cvrsd restore /var/lib/cvrsd/monday.backup --data-dir /var/lib/cvrsd/restored
+    mv /var/lib/cvrsd /var/lib/cvrsd.before
+    mv /var/lib/cvrsd.before/restored /var/lib/cvrsd
+    cp -a /var/lib/cvrsd.before/audit /var/lib/cvrsd/
+    runuser -u cvrsd -- cvrsd verify --config /etc/cvrsd/cvrsd.toml
+    systemctl start cvrsd
+)
+manual_disk() (
+    set -e
+    install -d -o cvrsd -g cvrsd -m 0700 /srv/cvrsd /srv/cvrsd/data
+    mkdir -p /etc/systemd/system/cvrsd.service.d
+    printf '[Unit]\nRequiresMountsFor=/srv/cvrsd\n[Service]\nReadWritePaths=/srv/cvrsd\n' \
+        > /etc/systemd/system/cvrsd.service.d/data.conf
+    systemctl daemon-reload
+    systemctl stop cvrsd
+    cp -a /var/lib/cvrsd/. /srv/cvrsd/data/
+    sed -i 's|^dir = .*|dir = "/srv/cvrsd/data"|' /etc/cvrsd/cvrsd.toml
+    systemctl start cvrsd
 )
 
 try() {
@@ -82,12 +116,62 @@ try() {
     sleep 5
     [ "$(pid)" = "$hung" ] || die "the watchdog ended a daemon that is well"
     kill -STOP "$hung"
-    for _ in $(seq 100); do
+    for _ in $(seq 150); do
         [ "$(pid)" != "$hung" ] && active && break
         sleep 0.2
     done
     [ "$(pid)" != "$hung" ] || die "a daemon that hangs was left alone"
     until_active
+
+    say "verify"
+    manual_verify || die "the commands of docs/OPERATIONS.md"
+    until_active
+    systemctl stop cvrsd
+    cvrsd verify --config /etc/cvrsd/cvrsd.toml
+    [ $? = 64 ] || die "root may verify what is another user's"
+    systemctl start cvrsd || die "root left something behind"
+
+    say "restore"
+    cvrsd submit create people.txt --watch || die create
+    cvrsd backup --out monday.backup || die backup
+    cvrsd submit delete people.txt --watch || die delete
+    manual_restore || die "the commands of docs/OPERATIONS.md"
+    [ "$(cvrsd records count | grep -c 2,*000)" -gt 0 ] || die "the records are not back"
+    [ "$(stat -c '%U %a' /var/lib/cvrsd)" = "cvrsd 700" ] || die "others may look at the records"
+
+    say "TLS"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+        -keyout server.key -out server.crt || die openssl
+    manual_tls || die "the commands of docs/OPERATIONS.md"
+    cp /etc/cvrsd/cvrsd.toml plain.toml
+    printf '[tls]\ncertificate = "/etc/cvrsd/server.crt"\nkey = "/etc/cvrsd/server.key"\n' >>/etc/cvrsd/cvrsd.toml
+    systemctl restart cvrsd || die "it cannot read its key"
+    cvrsd list --server https://localhost:50051 --ca server.crt || die "no TLS"
+    cp plain.toml /etc/cvrsd/cvrsd.toml
+    systemctl restart cvrsd || die restart
+
+    say "a larger disk, and a full one"
+    mkdir /srv/cvrsd
+    mount -t tmpfs -o size=64m tmpfs /srv/cvrsd || die mount
+    manual_disk || die "the commands of docs/OPERATIONS.md"
+    [ -e /srv/cvrsd/data/listen.json ] || die "it is not served from there"
+    printf '[Service]\nRestartSec=1\n' >/etc/systemd/system/cvrsd.service.d/full.conf
+    systemctl daemon-reload
+    systemctl stop cvrsd
+    head -c 64M /dev/zero >/srv/cvrsd/filler
+    systemctl start cvrsd && die "it started on a full disk"
+    sleep 12
+    [ "$(systemctl show -p ExecMainStatus --value cvrsd)" = 70 ] || die "exit status"
+    [ "$(systemctl show -p NRestarts --value cvrsd)" -gt 5 ] || die "it was given up"
+    rm /srv/cvrsd/filler
+    until_active
+    [ "$(cvrsd records count | grep -c 2,*000)" -gt 0 ] || die "the records are gone"
+    systemctl stop cvrsd
+    rm /etc/systemd/system/cvrsd.service.d/*.conf
+    systemctl daemon-reload
+    sed -i 's|^dir = .*|dir = "/var/lib/cvrsd"|' /etc/cvrsd/cvrsd.toml
+    systemctl start cvrsd || die start
 
     say "a configuration that is wrong"
     cp /etc/cvrsd/cvrsd.toml kept.toml
@@ -97,14 +181,19 @@ try() {
     [ "$(systemctl show -p NRestarts --value cvrsd)" -le 1 ] || die "it was tried again and again"
     cp kept.toml /etc/cvrsd/cvrsd.toml
     echo '# ours' >>/etc/cvrsd/cvrsd.toml
-    systemctl reset-failed cvrsd
     systemctl start cvrsd || die start
 
     say "upgrade"
+    chmod 0440 /etc/cvrsd/cvrsd.toml
     dpkg -i /mnt/cvrsd_*_amd64.deb || die "dpkg -i over it"
     until_active
     grep -q '^# ours' /etc/cvrsd/cvrsd.toml || die "a changed configuration was lost"
     cvrsd list || die "the jobs are gone"
+    [ "$(stat -c %a /etc/cvrsd/cvrsd.toml)" = 440 ] || die "a changed mode was lost"
+    mv /etc/cvrsd/cvrsd.toml kept.toml
+    dpkg -i /mnt/cvrsd_*_amd64.deb || die "dpkg -i without the configuration"
+    mv kept.toml /etc/cvrsd/cvrsd.toml
+    systemctl restart cvrsd || die restart
 
     say "remove"
     dpkg -r cvrsd || die "dpkg -r"

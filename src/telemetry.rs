@@ -97,7 +97,7 @@ pub fn no_color() -> bool {
 
 /// What an operator does, where the audit log stands and that a listener is unprotected is told whatever the
 /// level is.
-const ACTS: &str = "cvrsd::admin::acts=info,cvrsd::audit=info,cvrsd::daemon::listen=warn";
+const ACTS: &str = "cvrsd::admin::acts=info,cvrsd::audit=info,cvrsd::unprotected=warn";
 
 /// Reads a level or a comma-separated list of `target=level`. A level alone is for cvrsd; what it is
 /// built from then tells of warnings only.

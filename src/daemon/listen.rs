@@ -149,7 +149,9 @@ impl Addresses {
         for (listener, address) in all {
             tracing::info!(listener, %address, tls, connections_max, "listening");
             if !(address.ip().is_loopback() || tls && authentication) {
+                // By a name of its own, which no level hides.
                 tracing::warn!(
+                    target: "cvrsd::unprotected",
                     listener,
                     %address,
                     tls,
