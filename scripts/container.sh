@@ -68,7 +68,7 @@ start() {
         --volume cvrsd-try:/data --env CVRSD__DATA__DIR="$data" \
         "$image")
     for _ in $(seq 100); do
-        run list >/dev/null 2>&1 && return
+        run ready >/dev/null 2>&1 && return
         sleep 0.1
     done
     die "the daemon does not answer"

@@ -42,6 +42,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Watch(args) => cli::watch::run(args).await,
         Command::Get(args) => cli::get::run(args).await,
         Command::Top(args) => cli::top::run(args).await,
+        Command::Ready(args) => cli::ready::run(args).await,
         Command::List(args) => cli::list::run(args).await,
         Command::Cancel(args) => cli::cancel::run(args).await,
         Command::Errors(args) => cli::errors::run(args).await,

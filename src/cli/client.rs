@@ -104,8 +104,16 @@ impl Target {
     /// # Errors
     /// When the address or token is malformed, or nobody answers there.
     pub async fn connect(&self) -> Result<Jobs, Failure> {
-        let channel = channel(&self.server, &self.credentials).await?;
+        let channel = self.channel().await?;
         Ok(JobServiceClient::with_interceptor(channel, Token::new(&self.credentials)?))
+    }
+
+    /// Connects to a service that takes no token.
+    ///
+    /// # Errors
+    /// When the address is malformed, or nobody answers there.
+    pub async fn channel(&self) -> Result<Channel, Failure> {
+        channel(&self.server, &self.credentials).await
     }
 }
 

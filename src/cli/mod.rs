@@ -15,6 +15,7 @@ pub mod get;
 pub mod list;
 pub mod package_files;
 mod place;
+pub mod ready;
 pub mod records;
 mod render;
 pub mod restore;
@@ -59,6 +60,8 @@ pub enum Command {
     List(list::Args),
     /// Look at jobs, lanes and the daemon's health as they change
     Top(top::Args),
+    /// Ask whether the daemon takes jobs; a probe that needs no shell and no token
+    Ready(ready::Args),
     /// Ask a job to stop
     Cancel(cancel::Args),
     /// Download the complete error report of a job

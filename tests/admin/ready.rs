@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read};
 
 use crate::{
-    bench::admin,
+    bench::{admin, run},
     support::{Daemon, command, http::Server, ready, start},
 };
 
@@ -15,11 +15,19 @@ async fn asked(daemon: &Daemon, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
+/// The exit code of the probe, and what it says.
+fn probe(daemon: &Daemon) -> (Option<i32>, String) {
+    let output = run(daemon, &["ready"]);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_serves_is_ready_also_while_paused_or_below_the_disk_reserve() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = start(&dir.path().join("data"), NO_ROOM);
     assert_eq!(asked(&daemon, "/readyz").await, (200, "ok\n".to_owned()));
+    assert_eq!(probe(&daemon), (Some(0), "ready\n".to_owned()));
     let verbose = "/readyz?verbose";
     assert_eq!(asked(&daemon, verbose).await, (200, "ready\ndisk-reserve\n".to_owned()));
     admin(&daemon, &["pause", "--tenant", "a", "--reason", "told to nobody"]);
@@ -45,6 +53,7 @@ async fn a_daemon_that_drains_is_not_ready_and_says_why() {
     let expected = (503, "not ready\ndraining\n".to_owned());
     assert_eq!(asked(&server.daemon, "/readyz?verbose").await, expected);
     assert_eq!(asked(&server.daemon, "/readyz").await, (503, "draining\n".to_owned()));
+    assert_eq!(probe(&server.daemon), (Some(69), "cvrsd: not ready: NOT_SERVING\n".to_owned()));
     drop(upload);
     assert!(server.daemon.wait().success());
 }
