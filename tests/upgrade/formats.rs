@@ -4,10 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::{
-    operate,
-    support::{self, clients},
-};
+use crate::{operate, others::with_tokens, support};
 
 /// What each begins with, or its version, and the members that it has. An audit segment tells its format as `count`.
 const KNOWN: [(&str, &str); 4] = [
@@ -43,11 +40,7 @@ fn write_all(dir: &Path) {
     backup.args(["backup", "--admin", &format!("http://{}", daemon.admin), "--out"]);
     assert!(backup.arg(dir.join("backup")).status().unwrap().success());
     assert!(daemon.stop().success());
-    let config = dir.join("cvrsd.toml");
-    let client = clients::block("A", "TA", &["UPLOAD"], "");
-    fs::write(&config, format!("[auth]\nmode = \"token\"\n{client}")).unwrap();
-    let daemon = support::start_with(dir, &["--config", config.to_str().unwrap()], &[]);
-    assert!(daemon.stop().success());
+    assert!(with_tokens(dir).stop().success());
 }
 
 /// The version that a line of JSON names, and its members.

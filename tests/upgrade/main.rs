@@ -1,5 +1,5 @@
-//! Data directories as earlier formats of the stores left them: each is opened, all that was answered is there, and
-//! what was not done is done. `CVRSD_UPDATE=1` makes the one of the present formats; one that is there stays.
+//! Data directories, backups and keys as earlier formats left them: each is opened, all that was answered is there,
+//! and what was not done is done. `CVRSD_UPDATE=1` makes those of the present formats; one that is there stays.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 mod support;
 
 mod formats;
+mod others;
 
 use std::{
     fs::{self, File},
@@ -59,20 +60,30 @@ fn folder() -> PathBuf {
 
 #[test]
 fn a_directory_of_every_format_is_opened_and_gone_on_with() {
-    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let images: Vec<PathBuf> =
-        entries.filter(|path| path.extension().is_some_and(|e| e == "zip")).collect();
-    assert!(!images.is_empty());
-    for image in images {
+    for image in images("zip") {
         println!("{}", image.display());
         let home = tempfile::tempdir().unwrap();
         ZipArchive::new(File::open(image).unwrap()).unwrap().extract(home.path()).unwrap();
-        support::verify(home.path());
-        let daemon = support::start(home.path(), &[]);
-        block_on(check(&daemon));
-        assert!(daemon.stop().success());
-        support::verify(home.path());
+        goes_on(home.path());
     }
+}
+
+/// What is kept there with that ending, at least one.
+fn images(ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let images: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
+    assert!(!images.is_empty());
+    images
+}
+
+/// A daemon there has all that was done, and does what was not.
+fn goes_on(dir: &Path) {
+    support::verify(dir);
+    let daemon = support::start(dir, &[]);
+    block_on(check(&daemon));
+    assert!(daemon.stop().success());
+    support::verify(dir);
 }
 
 async fn check(daemon: &Daemon) {
