@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    body::{Refuse, small_calls},
+    body::{FirstTooLarge, Refuse, small_calls},
     caller::{admit, authorization},
     connection::{Connection, Peer, certificate, origin},
     pages::programs_only,

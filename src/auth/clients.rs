@@ -55,7 +55,7 @@ impl Clients {
     /// The same; a name of a certificate counts only where `may_name` says so of it and the client's id.
     pub(super) fn naming(
         configured: &[config::Client],
-        may_name: impl Fn(&str, &str) -> bool,
+        mut may_name: impl FnMut(&str, &str) -> bool,
     ) -> Result<Self, Error> {
         if configured.len() > CLIENTS_MAX {
             let count = configured.len();

@@ -146,28 +146,37 @@ impl Authenticator {
 
     /// Takes these clients from now on. Tokens of clients that are gone are no good any more.
     ///
+    /// Returns how many names of certificates wait for their authorities.
+    ///
     /// # Errors
     /// When a client is not usable or the mode is another; nothing has changed then.
-    pub fn reload(&self, config: &config::Auth, authorities: Authorities) -> Result<(), OpenError> {
+    pub fn reload(
+        &self,
+        config: &config::Auth,
+        authorities: Authorities,
+    ) -> Result<usize, OpenError> {
         let Mode::On(tokens) = &self.mode else {
-            return if config.mode == AuthMode::None { Ok(()) } else { Err(OpenError::Mode) };
+            return if config.mode == AuthMode::None { Ok(0) } else { Err(OpenError::Mode) };
         };
         if config.mode != AuthMode::Token {
             return Err(OpenError::Mode);
         }
         let before = tokens.clients();
+        let mut withheld = 0;
         let clients = Clients::naming(&config.client, |name, id| {
-            authorities == Authorities::Current || before.is_named(name, id)
+            let may_name = authorities == Authorities::Current || before.is_named(name, id);
+            withheld += usize::from(!may_name);
+            may_name
         });
         let clients = Arc::new(clients?);
         self.audit.record_blocking(clients_entry(Kind::Clients, config))?;
         *tokens.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&clients);
         tokens.rates.retain(|id| clients.get(id).is_some());
-        Ok(())
+        Ok(withheld)
     }
 
-    /// [`Authenticator::authenticate`] for a call from there, whose certificate may be refused already; who is not
-    /// let in is recorded.
+    /// [`Authenticator::authenticate`] for a call from there, whose certificate may be refused already, in mode `none`
+    /// too; who is not let in is recorded.
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].

@@ -46,6 +46,11 @@ impl Watched {
         Self { last: taken.clone(), taken }
     }
 
+    /// Whether they are as they were taken over.
+    pub(super) fn are_taken(&self) -> bool {
+        self.last == self.taken
+    }
+
     /// Whether they have changed since they were taken over, and come to rest: somebody may be writing them
     /// one after the other. They count as taken over then.
     pub(super) fn changed(&mut self, now: Look) -> bool {

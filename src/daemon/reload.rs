@@ -69,6 +69,21 @@ impl Cause {
     }
 }
 
+/// A reading that did not take all.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    at: Instant,
+    /// Certificates were among it.
+    certificates: bool,
+}
+
+impl Failed {
+    #[expect(clippy::unnecessary_wraps, reason = "as readings tell it")]
+    fn now(certificates: bool) -> Option<Self> {
+        Some(Self { at: Instant::now(), certificates })
+    }
+}
+
 /// What can change while the daemon runs.
 #[derive(Clone)]
 pub(super) struct Changing {
@@ -90,8 +105,7 @@ async fn follow(read: Read, [mut config, mut certificates]: [Watched; 2], asked:
     let mut ticks = interval(FILES_LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Instant::now();
-    // When something could not be taken over.
-    let mut failed: Option<Instant> = None;
+    let mut failed: Option<Failed> = None;
     loop {
         let hangup = tokio::select! {
             () = asked.notified() => true,
@@ -105,20 +119,24 @@ async fn follow(read: Read, [mut config, mut certificates]: [Watched; 2], asked:
             Some(Cause::Hangup)
         } else {
             let changed = [config.changed(config_now), certificates.changed(certificates_now)];
-            let retry = failed.is_some_and(|at| at.elapsed() >= FILES_RETRY_INTERVAL);
+            // Not while they are being written.
+            let rest = config.are_taken() && certificates.are_taken();
+            let due = |failed: Failed| failed.at.elapsed() >= FILES_RETRY_INTERVAL;
+            let retry = rest && failed.is_some_and(due);
             match changed {
                 [true, _] => Some(Cause::File),
                 // What was kept from clients by certificates that failed has to come with them.
                 [_, true] if failed.is_some() => Some(Cause::File),
                 [_, true] => {
-                    failed = read.blocking(Read::certificates).await;
+                    failed = read.blocking(|read| read.certificates(Cause::File)).await;
                     None
                 }
                 _ => retry.then_some(Cause::Retry),
             }
         };
         if let Some(cause) = cause {
-            failed = read.blocking(move |read| read.all(cause)).await;
+            let certificates_too = failed.is_none_or(|failed| failed.certificates);
+            failed = read.blocking(move |read| read.all(cause, certificates_too)).await;
         }
         if let Some(tls) = &read.changing.tls
             && told.elapsed() >= CERTIFICATE_EXPIRY_REMINDER
@@ -137,43 +155,46 @@ impl Read {
         spawn_blocking(move || [Look::at(&config), Look::at(&certificates)]).await.ok()
     }
 
-    /// Does that on a thread that may wait for files. Returns when it failed.
-    async fn blocking(&self, work: impl FnOnce(&Self) -> bool + Send + 'static) -> Option<Instant> {
+    /// Does that on a thread that may wait for files.
+    async fn blocking(
+        &self,
+        work: impl FnOnce(&Self) -> Option<Failed> + Send + 'static,
+    ) -> Option<Failed> {
         let read = self.clone();
-        let done = spawn_blocking(move || work(&read)).await;
-        let done = done.unwrap_or_else(|error| {
+        spawn_blocking(move || work(&read)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading again ended in a panic");
-            false
-        });
-        (!done).then(Instant::now)
+            Failed::now(true)
+        })
     }
 
     /// Reads the configuration and takes over what can change. The log says what was taken over: nothing of a
-    /// configuration that is not usable. Returns whether it was, with its certificates.
-    fn all(&self, cause: Cause) -> bool {
+    /// configuration that is not usable, and then at a retry the certificates only where they have failed.
+    fn all(&self, cause: Cause, certificates_too: bool) -> Option<Failed> {
         match config::load_with_origins(self.file.as_deref()) {
             Ok((config, origins)) => {
                 let steps = self.take_over(cause, &config, &origins);
                 tell(cause, &steps);
-                !steps.iter().any(|(what, done)| *what == CERTIFICATES && done.is_err())
+                let failed = |(what, done): &Step| *what == CERTIFICATES && done.is_err();
+                if steps.iter().any(failed) { Failed::now(true) } else { None }
             }
-            Err(_) if cause == Cause::Retry => false,
             Err(error) => {
-                tracing::error!(%error, "{}: nothing was changed", cause.as_str());
+                if cause != Cause::Retry {
+                    tracing::error!(%error, "{}: nothing was changed", cause.as_str());
+                }
                 // They may have changed with it, and must not wait for it to be mended.
-                self.certificates();
-                false
+                let certificates = cause != Cause::Retry || certificates_too;
+                let failed = certificates.then(|| self.certificates(cause)).flatten();
+                failed.or_else(|| Failed::now(false))
             }
         }
     }
 
-    /// Reads the certificates alone. Returns whether they were taken.
-    fn certificates(&self) -> bool {
-        let Some(tls) = &self.changing.tls else { return true };
-        let done = tls.renew().map_err(|e| e.to_string());
-        let taken = done.is_ok();
-        tell(Cause::File, &[(CERTIFICATES, done)]);
-        taken
+    /// Reads the certificates alone.
+    fn certificates(&self, cause: Cause) -> Option<Failed> {
+        let done = self.changing.tls.as_ref()?.renew().map_err(|e| e.to_string());
+        let failed = if done.is_err() { Failed::now(true) } else { None };
+        tell(cause, &[(CERTIFICATES, done)]);
+        failed
     }
 
     /// Each by itself: a bad certificate must not keep a client that was taken away. But who is named by a
@@ -194,10 +215,13 @@ impl Read {
         }
         let authorities = if failed { Authorities::Former } else { Authorities::Current };
         let clients = authenticator.reload(&config.auth, authorities);
-        if clients.is_ok() {
+        if let Ok(withheld) = clients {
             effective.take_clients(config, origins);
+            if withheld > 0 {
+                tracing::warn!(withheld, "certificate names of clients wait for their authorities");
+            }
         }
-        let mut steps = vec![("clients", clients.map_err(|e| e.to_string()))];
+        let mut steps = vec![("clients", clients.map(drop).map_err(|e| e.to_string()))];
         steps.extend(certificates);
         if cause == Cause::Hangup {
             let set = effective.take_level(config, origins, |new: &str| level.set(new));

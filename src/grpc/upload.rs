@@ -1,6 +1,6 @@
 //! Receiving an upload: first its header, then chunks that follow each other.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -15,6 +15,7 @@ use crate::{
     error::{Code, Error},
     intake::Encoding,
     limits::{CHUNK_BYTES_MAX, GRPC_MESSAGE_BYTES_MAX, REQUEST_HEAD_TIMEOUT},
+    listener::FirstTooLarge,
     proto::jobs::{self as proto, UploadChunk, UploadHeader},
 };
 
@@ -90,7 +91,7 @@ async fn first<M: UploadMessage>(
     within: Duration,
 ) -> Result<UploadHeader, Error> {
     let next = timeout(within, messages.next()).await.map_err(|_| stalled())?;
-    let message = next.transpose().map_err(|s| broken(&s))?;
+    let message = next.transpose().map_err(|s| not_first(&s))?;
     match message.and_then(UploadMessage::part) {
         Some(Part::Header(header)) => Ok(header),
         _ => Err(Error::new(
@@ -152,6 +153,16 @@ fn chunk<M: UploadMessage>(message: M, position: u64) -> Result<Bytes, Error> {
 
 fn stalled() -> Error {
     Error::new(Code::BodyTimeout, "the upload stalled")
+}
+
+/// [`broken`], for a message that must be the header.
+fn not_first(status: &Status) -> Error {
+    let causes = std::iter::successors(status.source(), |cause| (*cause).source());
+    if causes.into_iter().any(<dyn std::error::Error>::is::<FirstTooLarge>) {
+        let sentence = format!("{FirstTooLarge}: it must carry the header alone");
+        return Error::new(Code::UploadSequence, sentence);
+    }
+    broken(status)
 }
 
 /// What the transport could not deliver: a message above its own bound, or the connection broke.

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 
 use crate::{
@@ -26,14 +26,18 @@ const PREFIX_BYTES: usize = 5;
 
 type Piece = Result<Bytes, axum::BoxError>;
 
-/// Lets a call bring its one small message in time, and an upload begin with one; a conversation is bound by the
-/// service that holds it.
+/// The first message of an upload is too large.
+#[derive(Debug, thiserror::Error)]
+#[error("the first message has more than {GRPC_CALL_BYTES_MAX} bytes")]
+pub struct FirstTooLarge;
+
+/// Lets a call bring its one small message in time, an upload begin with one, and a conversation not fall silent.
 pub async fn small_calls(State(refuse): State<Refuse>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let request = if path.contains("/Submit") {
-        request.map(|body| upload(body, refuse))
+        request.map(upload)
     } else if path.contains("ServerReflection/") {
-        request
+        request.map(|body| conversation(body, REQUEST_HEAD_TIMEOUT, refuse))
     } else {
         request.map(|body| call(body, REQUEST_HEAD_TIMEOUT, refuse))
     };
@@ -60,8 +64,21 @@ fn call(body: Body, within: Duration, refuse: Refuse) -> Body {
     }))
 }
 
-/// A body whose first message is small, or its refusal.
-fn upload(body: Body, refuse: Refuse) -> Body {
+/// A body that ends where nothing comes in that time. How large its messages are is bound by its service.
+fn conversation(body: Body, within: Duration, refuse: Refuse) -> Body {
+    Body::from_stream(stream::unfold(Some(body.into_data_stream()), move |left| async move {
+        let mut data = left?;
+        let piece: Piece = match timeout(within, data.next()).await {
+            Ok(piece) => piece?.map_err(Into::into),
+            Err(_) => Err(refuse(late(within)).into()),
+        };
+        let left = piece.is_ok().then_some(data);
+        Some((piece, left))
+    }))
+}
+
+/// A body whose first message is small, or [`FirstTooLarge`].
+fn upload(body: Body) -> Body {
     let (data, prefix) = (body.into_data_stream(), Vec::with_capacity(PREFIX_BYTES));
     Body::from_stream(stream::unfold(Some((data, prefix)), move |left| async move {
         let (mut data, mut prefix) = left?;
@@ -69,9 +86,7 @@ fn upload(body: Body, refuse: Refuse) -> Body {
         let Ok(piece) = piece else { return Some((piece, None)) };
         prefix.extend(piece.iter().take(PREFIX_BYTES - prefix.len()));
         match first_length(&prefix) {
-            Some(length) if length > GRPC_CALL_BYTES_MAX => {
-                Some((Err(refuse(too_large()).into()), None))
-            }
+            Some(length) if length > GRPC_CALL_BYTES_MAX => Some((Err(FirstTooLarge.into()), None)),
             _ => Some((Ok(piece), Some((data, prefix)))),
         }
     }))
@@ -155,10 +170,22 @@ mod tests {
     async fn an_upload_begins_with_a_small_message_and_goes_on_with_large_ones() {
         let whole = [message(100), message(1 << 20), message(1 << 20)].concat();
         for each in [1_000, 3, whole.len()] {
-            assert_eq!(read(upload(pieces(&whole, each), refuse)).await, (whole.len(), None));
+            assert_eq!(read(upload(pieces(&whole, each))).await, (whole.len(), None));
         }
         let large = message(GRPC_CALL_BYTES_MAX + 1);
-        let (bytes, refusal) = read(upload(pieces(&large, 3), refuse)).await;
-        assert_eq!((bytes, refusal.as_deref()), (3, Some("CVRS-PARAMETER")));
+        let (bytes, refusal) = read(upload(pieces(&large, 3))).await;
+        assert_eq!(bytes, 3);
+        assert!(refusal.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_conversation_goes_on_until_it_falls_silent() {
+        let within = Duration::from_millis(200);
+        let talk = stream::unfold(0, move |said| async move {
+            tokio::time::sleep(if said < 5 { within / 4 } else { within * 100 }).await;
+            Some((Ok::<_, axum::Error>(message(1)), said + 1))
+        });
+        let (bytes, refusal) = read(conversation(Body::from_stream(talk), within, refuse)).await;
+        assert_eq!((bytes, refusal.as_deref()), (5 * message(1).len(), Some("CVRS-BODY-TIMEOUT")));
     }
 }

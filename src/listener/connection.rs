@@ -4,14 +4,19 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::{
     extract::connect_info::{self, ConnectInfo},
     http::{Extensions, HeaderMap, HeaderValue},
 };
+use futures_util::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -31,6 +36,8 @@ use crate::{
 
 /// Bytes with which every HTTP/2 connection begins.
 const PREFACE_BYTES: usize = 24;
+/// How long a connection that is to end may take its last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// Headers in which a proxy tells whom it forwards for; the first one that is there counts.
 const FORWARDED: [&str; 2] = ["forwarded", "x-forwarded-for"];
 
@@ -41,6 +48,8 @@ pub struct Connection {
     peer: Peer,
     /// Until its first bytes are there: how many are still to come, and until when.
     silence: Option<(usize, Pin<Box<Sleep>>)>,
+    /// When it ends, once that was asked for.
+    end: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
 
@@ -50,11 +59,32 @@ pub struct Peer {
     address: SocketAddr,
     /// What its handshake verified, once it has ended.
     certificate: Arc<OnceLock<Presented>>,
+    hang_up: Arc<HangUp>,
+}
+
+/// Ends a connection from within a call.
+#[derive(Debug, Default)]
+struct HangUp {
+    asked: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl HangUp {
+    fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Whether it was asked for; else `cx` hears of it.
+    fn is_asked(&self, cx: &Context<'_>) -> bool {
+        self.reader.register(cx.waker());
+        self.asked.load(Ordering::Acquire)
+    }
 }
 
 impl Peer {
     pub(super) fn at(address: SocketAddr) -> Self {
-        Self { address, certificate: Arc::default() }
+        Self { address, certificate: Arc::default(), hang_up: Arc::default() }
     }
 
     /// Of the connection that a request with these extensions came on.
@@ -67,16 +97,16 @@ impl Peer {
 /// The verified certificate of the connection that a request with these extensions came on.
 ///
 /// # Errors
-/// `CVRS-CERTIFICATE-INVALID` where no authority in force stands for it any more.
+/// `CVRS-CERTIFICATE-INVALID` where no authority in force stands for it any more. The connection then ends soon: most
+/// clients would go on with it for ever, also those that have a new certificate by now.
 pub fn certificate(extensions: &Extensions) -> Result<Option<&Certificate>, Error> {
-    let presented = Peer::of(extensions).and_then(|peer| peer.certificate.get());
-    let verified = presented.map(|presented| {
-        presented.verified().ok_or_else(|| {
-            let text = "the client certificate is of no authority that is in force now";
-            Error::new(Code::CertificateInvalid, text)
-        })
-    });
-    verified.transpose()
+    let Some(peer) = Peer::of(extensions) else { return Ok(None) };
+    let Some(presented) = peer.certificate.get() else { return Ok(None) };
+    presented.verified().map_err(|_| {
+        peer.hang_up.ask();
+        let text = "the client certificate is of no authority that is in force now";
+        Error::new(Code::CertificateInvalid, text)
+    })
 }
 
 /// Where a request with these headers and extensions comes from.
@@ -108,7 +138,7 @@ impl Connection {
     }
 
     fn new(stream: Stream, address: SocketAddr, place: Place) -> Self {
-        Self { stream, peer: Peer::at(address), silence: None, _place: place }
+        Self { stream, peer: Peer::at(address), silence: None, end: None, _place: place }
     }
 
     /// Fails where the first bytes of HTTP/2 do not come in time, after a handshake that counts in.
@@ -150,6 +180,14 @@ impl Connection {
         }
     }
 
+    /// Ready once the connection is to end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.end.is_none() && !self.peer.hang_up.is_asked(cx) {
+            return Poll::Pending;
+        }
+        self.end.get_or_insert_with(|| Box::pin(sleep(LAST_ANSWERS))).as_mut().poll(cx)
+    }
+
     /// The stream, once bytes can be read and written.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Bytes>>> {
         ready!(self.poll_open(cx))?;
@@ -186,6 +224,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.poll_end(cx).is_ready() {
+            // To whoever serves it the client has ended it.
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = ready!(self.poll_stream(cx))?.poll_read(cx, buffer);
         if read.is_pending() {

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, UnixTime},
     server::{
@@ -49,11 +49,18 @@ struct InForce {
     /// Where it was read.
     config: config::Tls,
     /// What verifies certificates of clients, where they are asked for any.
-    clients: Option<Arc<dyn ClientCertVerifier>>,
+    clients: Option<Clients>,
     http2: TlsAcceptor,
     http: TlsAcceptor,
     /// When the certificate expires, in seconds since the Unix epoch.
     expires_s: i64,
+}
+
+/// The authorities of clients' certificates, and what verifies by them.
+#[derive(Clone)]
+struct Clients {
+    roots: Arc<RootCertStore>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 /// A handshake that has begun.
@@ -189,16 +196,21 @@ impl Handshake {
 
 impl Presented {
     /// The certificate, if the authorities in force stand for it: a connection may outlive those of its handshake.
-    #[must_use]
-    pub fn verified(&self) -> Option<&Certificate> {
+    /// `None` where no certificate is asked for any more.
+    ///
+    /// # Errors
+    /// Where they do not.
+    pub fn verified(&self) -> Result<Option<&Certificate>, rustls::Error> {
         let in_force = self.tls.0.load_full();
-        if !Arc::ptr_eq(&in_force, &self.verified_by.load()) {
-            let (own, others) = self.chain.split_first()?;
-            let verifier = in_force.clients.as_ref()?;
-            verifier.verify_client_cert(own, others, UnixTime::now()).ok()?;
+        let Some(clients) = &in_force.clients else { return Ok(None) };
+        let before = self.verified_by.load();
+        // Other authorities alone are a reason: whether it has expired is looked at by whoever it names.
+        let same = before.clients.as_ref().is_some_and(|b| b.roots.roots == clients.roots.roots);
+        if !same && let Some((own, others)) = self.chain.split_first() {
+            clients.verifier.verify_client_cert(own, others, UnixTime::now())?;
             self.verified_by.store(in_force);
         }
-        Some(&self.certificate)
+        Ok(Some(&self.certificate))
     }
 }
 
@@ -218,8 +230,8 @@ impl InForce {
         let clients = authorities.map(|path| clients(provider, path, required)).transpose()?;
         let server = match clients.clone() {
             None => server.with_no_client_auth().with_cert_resolver(own),
-            Some(clients) => {
-                let mut server = server.with_client_cert_verifier(clients).with_cert_resolver(own);
+            Some(Clients { verifier, .. }) => {
+                let mut server = server.with_client_cert_verifier(verifier).with_cert_resolver(own);
                 // A session that is resumed would bring a certificate that nobody verifies again.
                 server.session_storage = Arc::new(NoServerSessionStorage {});
                 server.send_tls13_tickets = 0;
@@ -246,15 +258,15 @@ fn clients(
     provider: Arc<CryptoProvider>,
     authorities: &Path,
     required: bool,
-) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+) -> Result<Clients, Error> {
     let roots = Arc::new(files::authorities(CLIENT_CA, authorities)?);
-    let mut verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+    let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider);
     if !required {
         verifier = verifier.allow_unauthenticated();
     }
     let content =
         |e: VerifierBuilderError| Error::Content(CLIENT_CA, authorities.to_owned(), e.to_string());
-    verifier.build().map_err(content)
+    Ok(Clients { roots, verifier: verifier.build().map_err(content)? })
 }
 
 /// The listeners' own certificate with its key, and when it expires. What else is in its chain may have expired: some

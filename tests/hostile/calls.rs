@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use axum::http::Request;
 use bytes::Bytes;
+use cvrsd::proto::jobs::{SubmitDeleteJobRequest, UploadChunk, submit_delete_job_request::Part};
 use futures_util::{StreamExt, stream};
 use h2::client::SendRequest;
 use tokio::net::TcpStream;
 
-use crate::support::{memory, start};
+use crate::support::{jobs, memory, start};
 
 /// A message that is allowed, of which nothing more comes.
 const SILENT: usize = 1_000;
@@ -83,4 +84,17 @@ async fn a_call_that_falls_silent_ends_in_time() {
         assert_eq!(answer.as_deref(), Some("4"));
     }
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_first_message_is_large_is_told_what_is_wrong_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = start(dir.path(), &[]);
+    let chunk = UploadChunk { offset: 0, data: vec![b'x'; 1 << 20].into() };
+    let first = SubmitDeleteJobRequest { part: Some(Part::Chunk(chunk)) };
+    let refused = daemon.jobs().await.submit_delete_job(stream::iter([first])).await.unwrap_err();
+    assert_eq!(jobs::code(&refused), "CVRS-UPLOAD-SEQUENCE");
+    let text = reqwest::get(format!("http://{}/metrics", daemon.admin)).await.unwrap();
+    let counted = "cvrsd_refusals_total{face=\"grpc\",code=\"CVRS-UPLOAD-SEQUENCE\"} 1";
+    assert!(text.text().await.unwrap().contains(counted), "it is counted once");
 }
