@@ -163,7 +163,7 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         ended = until_ended(&mut asks, &mut faces, &poison, &metrics, &reload, &audit) => ended,
     };
     if ended.is_ok() {
-        drain(config, &service, &shutdown, &mut faces).await;
+        drain(config, &service, &shutdown, &mut faces, &poison).await;
     }
     withdraw(&config.data.dir);
     // After a failure nothing is waited for.
@@ -314,6 +314,7 @@ async fn drain(
     service: &Service,
     shutdown: &CancellationToken,
     faces: &mut JoinSet<Result<(), String>>,
+    poison: &Poison,
 ) {
     notify::tell(NotifyState::Stopping);
     let (began, most) = (Instant::now(), config.engine.drain_timeout);
@@ -331,7 +332,7 @@ async fn drain(
     let Some(engine) = service.engine() else { return };
     // What was queued may still be committed after the deadline, but a disk that hangs is not waited for.
     match timeout(left() + CLOSE_WAIT, engine.close(deadline)).await {
-        Err(_) => tracing::error!("the journal did not close in time"),
+        Err(_) => poison.trip("the journal did not close in time".to_owned()),
         Ok(Ok(true)) => tracing::info!("drained"),
         Ok(Ok(false)) => tracing::warn!("a job was still running at the drain timeout; it resumes"),
         Ok(Err(error)) => tracing::error!(%error, "the journal did not close well"),

@@ -30,8 +30,10 @@ pub(crate) fn lock(dir: &Path) -> Result<File, Ended> {
     let stopped = |e: io::Error| {
         Ended::new(Exit::Stopped, format_args!("cannot use data directory {}: {e}", dir.display()))
     };
+    if dir.exists() {
+        check_owner(dir)?;
+    }
     fs::create_dir_all(dir).map_err(stopped)?;
-    check_owner(dir)?;
     let parent = dir.canonicalize().map_err(stopped)?;
     if let Some(parent) = parent.parent() {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(stopped)?;

@@ -119,9 +119,13 @@ impl Engine {
             };
             drop(no_purge);
             let seconds = began.elapsed().as_secs();
-            match refusal {
-                None => tracing::info!(seconds, "a backup was taken"),
-                Some(error) => {
+            match (refusal, pipe.broken()) {
+                (None, _) => tracing::info!(seconds, "a backup was taken"),
+                (Some(error), Some(_)) => {
+                    tracing::warn!(%error, "whoever took a backup has left it, or was too slow");
+                    pipe.refuse(error::Error::new(Code::BodyTimeout, "it is read too slowly"));
+                }
+                (Some(error), None) => {
                     tracing::error!(%error, "a backup failed");
                     let text = "the backup failed; the log says why";
                     pipe.refuse(error::Error::new(Code::Internal, text));

@@ -26,6 +26,8 @@ pub(super) struct Pipe {
     /// How long it took what it took.
     waited: Duration,
     bytes: u64,
+    /// How it broke, if it did.
+    broken: Option<io::ErrorKind>,
 }
 
 impl Pipe {
@@ -33,7 +35,10 @@ impl Pipe {
     pub(super) fn new(runtime: Handle) -> io::Result<(Self, Pieces)> {
         let (sender, receiver) = mpsc::channel(3);
         let last = sender.clone().try_reserve_owned().map_err(io::Error::other)?;
-        Ok((Self { sender, last, runtime, waited: Duration::ZERO, bytes: 0 }, receiver))
+        Ok((
+            Self { sender, last, runtime, waited: Duration::ZERO, bytes: 0, broken: None },
+            receiver,
+        ))
     }
 
     /// Hands over a piece. Blocks.
@@ -47,11 +52,18 @@ impl Pipe {
         let taken = self.runtime.block_on(async { timeout(patience, send).await });
         self.waited += began.elapsed();
         self.bytes += length;
-        match taken {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads any more")),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "it is read too slowly")),
-        }
+        let (kind, text) = match taken {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => (io::ErrorKind::BrokenPipe, "nobody reads any more"),
+            Err(_) => (io::ErrorKind::TimedOut, "it is read too slowly"),
+        };
+        self.broken = Some(kind);
+        Err(io::Error::new(kind, text))
+    }
+
+    /// How the caller broke it, if it did.
+    pub(super) fn broken(&self) -> Option<io::ErrorKind> {
+        self.broken
     }
 
     /// Ends with a refusal.

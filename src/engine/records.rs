@@ -1,6 +1,11 @@
 //! Reading live records back, for the admin face.
 
-use std::{io, ops::ControlFlow, sync::Arc};
+use std::{
+    io,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use tokio::runtime;
@@ -87,8 +92,12 @@ impl Records {
             let mut told = Told { pipe, rows: 0, bytes: 0 };
             let mut ended = Entry { kind: Kind::Exported, ..begun.clone() };
             let begun = records.audit.record_blocking(begun).map_err(Error::internal);
-            let exported =
-                begun.and_then(|()| export(&*records.store, &tenant, storage, &mut told));
+            let exported = begun.and_then(|()| {
+                let all = || export(&*records.store, &tenant, storage, &mut told);
+                // Pieces that just end would look like all of them.
+                catch_unwind(AssertUnwindSafe(all))
+                    .unwrap_or_else(|_| Err(Error::internal("an export ended in a panic")))
+            });
             (ended.rows, ended.bytes) = (Some(told.rows), Some(told.bytes));
             match exported {
                 Ok(None) => {}

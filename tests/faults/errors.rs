@@ -148,14 +148,12 @@ fn judge(scene: &Scene, run: &Run, what: &str, at: &str) -> Option<bool> {
         );
     }
     if is_store && SYNCS.contains(&fault.name.as_str()) {
-        let again = run.calls.iter().filter(|call| {
-            let thread = run.threads.get(&call.thread);
-            call.at > fault.at
-                && call.path == fault.path
-                && SYNCS.contains(&call.name.as_str())
-                && thread.is_some_and(|name| OURS.contains(&name.as_str()))
-        });
-        assert_eq!(again.count(), 0, "{told}: it is synced again");
+        let ours = |thread| run.threads.get(thread).filter(|name| OURS.contains(&name.as_str()));
+        let after = run.calls.iter().filter(|call| call.at > fault.at && call.path == fault.path);
+        let syncs = after.filter(|call| SYNCS.contains(&call.name.as_str()));
+        let again: Vec<_> = syncs.filter_map(|call| Some((ours(&call.thread)?, call.at))).collect();
+        let first = (run.threads.get(&fault.thread), fault.at);
+        assert!(again.is_empty(), "{told}: by {first:?}, and synced again: {again:?}");
     }
     Some(run.ended.is_some())
 }

@@ -154,6 +154,8 @@ async fn a_page_that_goes_from_the_newest_job_again_repeats_none() {
     let mut jobs = Vec::new();
     for _ in 0..4 {
         jobs.push(ended(&bench).await);
+        // Ids tell times by the millisecond.
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     purge(&bench, &jobs[1], 2).await;
     let id = |n: usize| jobs[n].spec.id;

@@ -251,11 +251,13 @@ impl Handle {
         if let Some(thread) = thread {
             // On a thread of its own: those of the runtime may all wait for callers.
             let (done, joined) = oneshot::channel();
-            thread::spawn(move || {
+            let join = move || {
                 // A panic has tripped the poison.
                 let _ = thread.join();
                 let _ = done.send(());
-            });
+            };
+            let started = thread::Builder::new().name("committer-end".to_owned()).spawn(join);
+            started.map_err(|e| Error::Storage(e.to_string()))?;
             tokio::select! {
                 biased;
                 _ = joined => {}
