@@ -18,7 +18,7 @@ use crate::{
     strace::{self, Call, Fault, Place, Point, Strace},
     support::{
         self, Daemon, PATIENCE, files,
-        jobs::{self, Upload},
+        jobs::{self, Client, Upload},
         model::{Expected, Model},
     },
 };
@@ -289,8 +289,11 @@ fn submit(dir: TempDir, step: &Step, fault: Option<&Fault>) -> Run {
     let mut daemon = support::start(&data(&dir), ENV);
     let strace = Strace::attach(daemon.pid(), dir.path(), fault);
     let answer = block_on(async {
-        let mut client = daemon.jobs().await;
-        tokio::time::timeout(PATIENCE, jobs::submit(&mut client, &step.upload)).await
+        let asked = async {
+            let mut client = connect(&daemon).await?;
+            jobs::submit(&mut client, &step.upload).await
+        };
+        tokio::time::timeout(PATIENCE, asked).await
     });
     let answer = answer.expect("a submit is answered or refused").map(|(job_id, _)| job_id);
     if let Ok(job_id) = &answer {
@@ -309,10 +312,16 @@ fn settle(strace: &Strace, mut ended: impl FnMut() -> Option<ExitStatus>) -> Opt
     if found.is_none() && strace.has_injected() { wait(STOPS_WITHIN, ended) } else { found }
 }
 
+/// A client of a daemon that may have ended: the audit log writes of its own accord, so a fault can come first.
+async fn connect(daemon: &Daemon) -> Result<Client, tonic::Status> {
+    let client = Client::connect(format!("http://{}", daemon.grpc)).await;
+    client.map_err(|error| tonic::Status::unavailable(error.to_string()))
+}
+
 /// Waits until that job or the daemon has ended.
 async fn until_ended(daemon: &mut Daemon, job_id: &str) {
     let deadline = Instant::now() + PATIENCE;
-    let mut client = daemon.jobs().await;
+    let Ok(mut client) = connect(daemon).await else { return };
     while daemon.ended().is_none() {
         let request = cvrsd::proto::jobs::GetJobRequest { job_id: job_id.to_owned() };
         if let Ok(reply) = client.get_job(request).await
