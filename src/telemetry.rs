@@ -5,7 +5,7 @@ mod requests;
 mod table;
 
 pub use self::{
-    requests::observe,
+    requests::{GRPC_STATUSES, observe},
     table::{Kind, METRICS, Metric},
 };
 

@@ -78,9 +78,8 @@ struct Failed {
 }
 
 impl Failed {
-    #[expect(clippy::unnecessary_wraps, reason = "as readings tell it")]
-    fn now(certificates: bool) -> Option<Self> {
-        Some(Self { at: Instant::now(), certificates })
+    fn now(certificates: bool) -> Self {
+        Self { at: Instant::now(), certificates }
     }
 }
 
@@ -163,7 +162,7 @@ impl Read {
         let read = self.clone();
         spawn_blocking(move || work(&read)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading again ended in a panic");
-            Failed::now(true)
+            Some(Failed::now(true))
         })
     }
 
@@ -175,7 +174,7 @@ impl Read {
                 let steps = self.take_over(cause, &config, &origins);
                 tell(cause, &steps);
                 let failed = |(what, done): &Step| *what == CERTIFICATES && done.is_err();
-                if steps.iter().any(failed) { Failed::now(true) } else { None }
+                steps.iter().any(failed).then(|| Failed::now(true))
             }
             Err(error) => {
                 if cause != Cause::Retry {
@@ -184,7 +183,7 @@ impl Read {
                 // They may have changed with it, and must not wait for it to be mended.
                 let certificates = cause != Cause::Retry || certificates_too;
                 let failed = certificates.then(|| self.certificates(cause)).flatten();
-                failed.or_else(|| Failed::now(false))
+                failed.or_else(|| Some(Failed::now(false)))
             }
         }
     }
@@ -192,7 +191,7 @@ impl Read {
     /// Reads the certificates alone.
     fn certificates(&self, cause: Cause) -> Option<Failed> {
         let done = self.changing.tls.as_ref()?.renew().map_err(|e| e.to_string());
-        let failed = if done.is_err() { Failed::now(true) } else { None };
+        let failed = done.is_err().then(|| Failed::now(true));
         tell(cause, &[(CERTIFICATES, done)]);
         failed
     }

@@ -36,7 +36,7 @@ const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const FAULTS: [&str; 3] = ["INTERNAL", "UNKNOWN", "DATA_LOSS"];
 
 /// Names of the gRPC statuses by their numbers.
-const STATUSES: [&str; 17] = [
+pub const GRPC_STATUSES: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",
@@ -108,7 +108,7 @@ fn verb(method: &Method) -> &'static str {
 /// The status of a call that failed before its answer had a message.
 fn grpc_status(headers: &HeaderMap) -> Option<&'static str> {
     let number: usize = headers.get("grpc-status")?.to_str().ok()?.parse().ok()?;
-    Some(STATUSES.get(number).copied().unwrap_or("UNKNOWN"))
+    Some(GRPC_STATUSES.get(number).copied().unwrap_or("UNKNOWN"))
 }
 
 fn class(status: StatusCode) -> &'static str {

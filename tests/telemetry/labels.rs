@@ -6,7 +6,7 @@ use cvrsd::{
     domain::{Operation, Outcome, Status},
     error::{Code, Kind as Class},
     proto::DESCRIPTORS,
-    telemetry::METRICS,
+    telemetry::{GRPC_STATUSES, METRICS},
 };
 use prost::Message;
 use prost_types::FileDescriptorSet;
@@ -19,31 +19,8 @@ const TARGET: [&str; 2] = ["job", "instance"];
 const BUCKET: &str = "le";
 const LISTENERS: [&str; 3] = ["grpc", "rest", "admin"];
 const VERBS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "other"];
-/// Classes of HTTP statuses, and the gRPC statuses.
-const STATUSES: [&str; 22] = [
-    "1xx",
-    "2xx",
-    "3xx",
-    "4xx",
-    "5xx",
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
+/// Classes of HTTP statuses.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// `label="value"` on a metric, or the same with a pattern.
 struct Matcher<'a> {
@@ -152,7 +129,7 @@ fn values(metric: &str, label: &str) -> Result<Option<Vec<String>>, String> {
             let codes = Code::ALL.iter().filter(|code| code.kind() != Class::Job);
             codes.map(|code| code.as_str()).collect()
         }
-        ("cvrsd_requests_total", "status") => STATUSES.to_vec(),
+        ("cvrsd_requests_total", "status") => [&CLASSES[..], &GRPC_STATUSES].concat(),
         ("cvrsd_jobs", "status") => {
             let open = Status::ALL.into_iter().filter(|status| *status != Status::Completed);
             open.map(Status::as_str).collect()
