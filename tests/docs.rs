@@ -442,6 +442,27 @@ fn a_wrong_deletion_is_put_right_and_a_lawful_one_stays() {
 }
 
 #[test]
+fn a_deletion_that_was_cancelled_in_its_queue_brings_nobody_back() {
+    const SUBMIT: &str = "job=$(cvrsd submit delete people.txt)\n";
+    const WATCH: &str = "cvrsd watch \"$job\" || echo \"the job was cancelled\"\n";
+    let [start, backup, deletion] = ["Install", "Back up and restore", "A wrong deletion"]
+        .map(|name| part_of("docs/OPERATIONS.md", name));
+    assert_eq!(deletion.matches(SUBMIT).count(), 1);
+    assert_eq!(deletion.matches(WATCH).count(), 1);
+    let deletion = deletion
+        .replace(SUBMIT, &format!("cvrsd admin pause --all --reason test\n{SUBMIT}"))
+        .replace(WATCH, &format!("{WATCH}cvrsd admin resume --all\n"))
+        .replace("cvrsd submit create again.txt", "wc -l again.txt; cvrsd submit create again.txt");
+    let home = tempfile::tempdir().unwrap();
+    let output = paste(&script(&(start + &backup + &deletion)), home.path());
+    let (out, notes) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}\n{notes}");
+    assert!(out.contains("the job was cancelled\n"), "{out}");
+    assert!(out.contains("\n1 again.txt\n"), "the header alone: {out}");
+    assert!(out.ends_with("\nlocal\tNON_REDACTED_DB\t480\nlocal\tREDACTED_DB\t480\n"), "{out}");
+}
+
+#[test]
 fn every_alert_leads_to_what_to_do() {
     let operations = read("docs/OPERATIONS.md");
     let headings = prose(&operations);
