@@ -185,7 +185,7 @@ fn calls(log: &Path) -> Vec<Call> {
         let numbered = line.split_once(' ').and_then(|(n, rest)| Some((n.parse().ok()?, rest)));
         let (thread, text) = numbered.unwrap_or((0, line));
         let (at, text) = text.trim_start().split_once(' ').unwrap();
-        let injected = text.ends_with("(INJECTED)");
+        let injected = text.contains("(INJECTED)");
         if text.starts_with("<... ") {
             let begun = calls.iter_mut().rev().find(|call| call.thread == thread);
             begun.unwrap().injected |= injected;
