@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use cvrsd::limits::READER_STALL;
 use cvrsd::proto::admin::{
     BackupRequest, ExportRecordsRequest, ExportRecordsResponse,
     backup_service_client::BackupServiceClient,
@@ -76,4 +77,29 @@ async fn readers_who_take_nothing_are_few_and_hold_up_neither_others_nor_a_drain
         began.elapsed()
     );
     drop(readers);
+}
+
+/// Takes a minute, most of which it sleeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_take_nothing_for_a_minute_are_told_and_make_room() {
+    let server = Server::new();
+    server.wait(&submit(&server, ROWS));
+    let mut readers = Vec::new();
+    for _ in 0..EXPORTS {
+        readers.push(export(&server.daemon).await.unwrap());
+    }
+    assert_eq!(export(&server.daemon).await.unwrap_err().code(), Code::ResourceExhausted);
+    tokio::time::sleep(READER_STALL + Duration::from_secs(3)).await;
+    let mut next = export(&server.daemon).await.expect("there is room again");
+    while next.message().await.unwrap().is_some() {}
+    for mut reader in readers {
+        let refused = loop {
+            match reader.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it looks like a whole export"),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(reason(&refused).1, "CVRS-BODY-TIMEOUT");
+    }
 }

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -101,6 +102,45 @@ fn a_sync_that_takes_longer_than_a_commit_may_ends_the_daemon() {
     drop(strace);
     assert_eq!(daemon.wait().code(), Some(Exit::Stopped as i32));
     assert!(took > stall && took < stall + stall / 4, "{took:?}");
+}
+
+/// A drain is bounded, also where the journal's last sync does not come back.
+#[test]
+fn a_sync_that_hangs_in_a_drain_ends_the_daemon_and_the_next_start_is_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let env = [("CVRSD__ENGINE__DRAIN_TIMEOUT", "2s")];
+    let daemon = support::start(&data, &env);
+    let (mut model, file) = (Model::default(), text(0..2));
+    let expected = model.apply(Operation::Create, &file);
+    let upload = Upload::text(Operation::Create, &file).request_id("hangs");
+    let strace = slow(&daemon, dir.path(), cvrsd::limits::COMMIT_STALL * 2);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let refused = block_on(async { jobs::submit(&mut daemon.jobs().await, &upload).await });
+            assert!(refused.is_err(), "it was answered");
+        });
+        thread::sleep(Duration::from_millis(500));
+        daemon.signal("TERM");
+        // It is withdrawn once the drain is over.
+        while data.join("listen.json").exists() {
+            assert!(began.elapsed() < cvrsd::limits::COMMIT_STALL, "it drains on");
+            thread::sleep(Duration::from_millis(20));
+        }
+        // It holds the thread that syncs until its time is over.
+        drop(strace);
+    });
+    assert_eq!(daemon.wait().code(), Some(Exit::Stopped as i32));
+    let daemon = support::start(&data, &[]);
+    block_on(async {
+        let mut client = daemon.jobs().await;
+        let (job_id, _) = jobs::submit(&mut client, &upload).await.unwrap();
+        let job = jobs::wait(&mut client, &job_id).await;
+        expected.check(&job, &jobs::errors(&mut client, &job_id).await);
+        model.check_live(&daemon.admin).await;
+    });
+    assert!(daemon.stop().success());
 }
 
 fn slow(daemon: &Daemon, scratch: &Path, sync: Duration) -> Strace {

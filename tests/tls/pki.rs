@@ -18,7 +18,10 @@ pub struct Authority {
 
 impl Authority {
     pub fn new(dir: &Path, name: &str) -> Self {
-        let mut params = named(name);
+        Self::with(named(name), dir, name)
+    }
+
+    pub fn with(mut params: CertificateParams, dir: &Path, name: &str) -> Self {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let file = dir.join(format!("{name}.crt"));

@@ -4,9 +4,11 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
+use cvrsd::limits::FILES_RETRY_INTERVAL;
 use cvrsd::proto::jobs::{
     ListJobsRequest, Operation, Status, WatchJobRequest, WatchJobResponse,
     job_service_client::JobServiceClient, watch_job_response::Kind,
@@ -162,6 +164,34 @@ async fn a_certificate_that_is_not_usable_leaves_the_old_one_and_holds_up_no_cli
     assert_eq!(bench.served(&bench.daemon.grpc).await, *other.made.der());
 }
 
+/// How many files the daemon may have open.
+fn limit_files(bench: &Bench, most: u32) {
+    let (pid, limit) = (bench.daemon.pid().to_string(), format!("--nofile={most}:"));
+    let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+    assert!(set.expect("prlimit is installed").success());
+}
+
+/// Takes a minute, most of which it sleeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_that_failed_is_tried_again_though_no_file_changes() {
+    let bench = Bench::plain();
+    limit_files(&bench, 3);
+    let new = bench.ca.server(bench.path(), "server");
+    let began = Instant::now();
+    while !bench.log().contains("certificates: what was in force stays") {
+        assert!(began.elapsed() < PATIENCE, "{}", bench.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    limit_files(&bench, 1_024);
+    assert_eq!(bench.served(&bench.daemon.rest).await, *bench.server.made.der());
+    while !bench.log().contains("at another try: clients, certificates were read again") {
+        assert!(began.elapsed() < FILES_RETRY_INTERVAL + PATIENCE, "{}", bench.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() > FILES_RETRY_INTERVAL);
+    assert_eq!(bench.served(&bench.daemon.rest).await, *new.made.der());
+}
+
 async fn list(client: &mut Client) -> Code {
     match client.list_jobs(ListJobsRequest::default()).await {
         Ok(_) => Code::Ok,
@@ -254,4 +284,19 @@ async fn a_name_that_is_new_waits_for_the_authorities_that_come_with_it() {
         assert!(Instant::now() < deadline, "the name does not come with the authorities");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_counts_until_it_is_taken_out_also_where_it_has_expired() {
+    let bench = Bench::mutual(true, &named("A", "TA", "a.example"));
+    let mut expired = crate::pki::named("clients");
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let expired = Authority::with(expired, bench.path(), "clients");
+    bench.hang_up("certificates, log level were read again");
+    let a = expired.client(bench.path(), "a", vec![dns("a.example")]);
+    let list = || bench.curl(&bench.daemon.rest, JOBS, Some(&a), &[]).status;
+    assert_eq!(list(), 200);
+    Authority::new(bench.path(), "clients");
+    bench.hang_up("certificates, log level were read again");
+    assert_eq!(list(), 0, "it is taken out");
 }
