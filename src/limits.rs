@@ -255,9 +255,11 @@ pub const OWN_DAEMON_WAIT: Duration = Duration::from_secs(30);
 /// Entries that wait for the audit log's writer.
 pub const AUDIT_QUEUE: usize = 4_096;
 /// Entries that are written and synced together at most.
-pub const AUDIT_GROUP_MAX: usize = 512;
+pub const AUDIT_GROUP_MAX: usize = 2_048;
 /// How long an entry that nobody waits for may wait for others, before it is synced with them.
 pub const AUDIT_DELAY: Duration = Duration::from_millis(100);
+/// How often meanwhile the audit log's writer looks whether a group is full.
+pub const AUDIT_LOOK: Duration = Duration::from_millis(5);
 /// Bytes of one line of the audit log.
 pub const AUDIT_LINE_BYTES_MAX: u64 = 4 << 10;
 /// Characters that an entry keeps of what a proxy claims.

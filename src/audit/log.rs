@@ -12,8 +12,8 @@ use std::{
 
 use tokio::{
     runtime::Builder,
-    sync::{mpsc, oneshot},
-    time::timeout_at,
+    sync::{Notify, mpsc, oneshot},
+    time::timeout,
 };
 
 use super::{
@@ -26,7 +26,9 @@ use super::{
 use crate::{
     clock, config,
     domain::JobId,
-    limits::{AUDIT_DELAY, AUDIT_GROUP_MAX, AUDIT_QUEUE, AUDIT_READS_MAX, COMMIT_STALL},
+    limits::{
+        AUDIT_DELAY, AUDIT_GROUP_MAX, AUDIT_LOOK, AUDIT_QUEUE, AUDIT_READS_MAX, COMMIT_STALL,
+    },
     poison::{Lookout, Poison},
 };
 
@@ -39,6 +41,8 @@ pub struct Log {
 
 struct Inner {
     sender: mpsc::Sender<Command>,
+    /// Tells the writer that somebody waits for what was sent.
+    urgent: Arc<Notify>,
     job_reads: bool,
     anchor_interval: Duration,
     opened_at: Option<u64>,
@@ -63,6 +67,12 @@ enum Command {
     Close,
 }
 
+/// The writer's end of the queue.
+struct Queue {
+    receiver: mpsc::Receiver<Command>,
+    urgent: Arc<Notify>,
+}
+
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("on", &self.inner.is_some()).finish()
@@ -78,6 +88,7 @@ impl Log {
     pub fn open(dir: &Path, config: &config::Audit, poison: &Poison) -> Result<Self, Error> {
         let writer = Writer::open(dir, config, clock::now_us())?;
         let (sender, receiver) = mpsc::channel(AUDIT_QUEUE);
+        let urgent = Arc::new(Notify::new());
         let now = Instant::now();
         let state = State {
             tip: writer.tip().clone(),
@@ -87,6 +98,7 @@ impl Log {
         };
         let inner = Arc::new(Inner {
             sender,
+            urgent: Arc::clone(&urgent),
             job_reads: config.job_reads,
             anchor_interval: config.anchor_interval,
             opened_at: writer.tip().order,
@@ -106,7 +118,8 @@ impl Log {
             }
         };
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let work = move || runtime.block_on(write(writer, receiver, &poison, &tell));
+        let queue = Queue { receiver, urgent };
+        let work = move || runtime.block_on(write(writer, queue, &poison, &tell));
         let thread = thread::Builder::new().name("audit-writer".to_owned()).spawn(work)?;
         *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         inner.anchor(now);
@@ -123,6 +136,7 @@ impl Log {
         let (written, waiting) = oneshot::channel();
         let command = Command::Append(Box::new(entry), Some(written));
         inner.sender.send(command).await.map_err(|_| Error::Stopped)?;
+        inner.urgent.notify_one();
         waiting.await.map_err(|_| Error::Stopped)
     }
 
@@ -135,6 +149,7 @@ impl Log {
         let (written, waiting) = oneshot::channel();
         let command = Command::Append(Box::new(entry), Some(written));
         inner.sender.blocking_send(command).map_err(|_| Error::Stopped)?;
+        inner.urgent.notify_one();
         waiting.blocking_recv().map_err(|_| Error::Stopped)
     }
 
@@ -215,6 +230,7 @@ impl Log {
         inner.tell_suppressed(Instant::now(), true);
         // A writer that failed is gone already.
         let _ = inner.sender.blocking_send(Command::Close);
+        inner.urgent.notify_one();
         let thread = inner.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A panic has tripped the poison.
         thread.map(JoinHandle::join).transpose().ok();
@@ -267,17 +283,11 @@ impl Inner {
 
 /// Appends what comes, as much together as waits, until closed or until a write fails. Blocks its thread, which
 /// has nothing else to do.
-async fn write(
-    mut writer: Writer,
-    mut receiver: mpsc::Receiver<Command>,
-    poison: &Poison,
-    tell: &dyn Fn(bool, &Tip),
-) {
+async fn write(mut writer: Writer, mut queue: Queue, poison: &Poison, tell: &dyn Fn(bool, &Tip)) {
     let _guard = poison.guard("the audit writer");
     let mut commands = Vec::new();
     let mut closed = false;
-    while !closed && receiver.recv_many(&mut commands, AUDIT_GROUP_MAX).await > 0 {
-        gather(&mut commands, &mut receiver).await;
+    while !closed && queue.gather(&mut commands).await {
         let (mut entries, mut waiting) = (Vec::new(), Vec::new());
         for command in commands.drain(..) {
             match command {
@@ -301,20 +311,34 @@ async fn write(
     }
 }
 
-/// Where nobody waits for the disk, waits a moment for more, so that a sync is of many entries.
-async fn gather(commands: &mut Vec<Command>, receiver: &mut mpsc::Receiver<Command>) {
-    let until = tokio::time::Instant::now() + AUDIT_DELAY;
-    while commands.len() < AUDIT_GROUP_MAX && !commands.iter().any(Command::is_urgent) {
-        let room = AUDIT_GROUP_MAX - commands.len();
-        match timeout_at(until, receiver.recv_many(commands, room)).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-    }
-}
-
 impl Command {
     fn is_urgent(&self) -> bool {
         matches!(self, Self::Close | Self::Append(_, Some(_)))
+    }
+}
+
+impl Queue {
+    /// Takes what is to be written together; whether there is anything, and ever will be. Where nobody waits for the
+    /// disk, it waits a moment for more, so that a sync is of many entries. They do not wake it one by one, as
+    /// thousands come in a second.
+    async fn gather(&mut self, commands: &mut Vec<Command>) -> bool {
+        let Self { receiver, urgent } = self;
+        if receiver.recv_many(commands, AUDIT_GROUP_MAX).await == 0 {
+            return false;
+        }
+        let until = tokio::time::Instant::now() + AUDIT_DELAY;
+        let mut is_urgent = commands.iter().any(Command::is_urgent);
+        while !is_urgent
+            && commands.len() + receiver.len() < AUDIT_GROUP_MAX
+            && tokio::time::Instant::now() < until
+        {
+            is_urgent = timeout(AUDIT_LOOK, urgent.notified()).await.is_ok();
+        }
+        while commands.len() < AUDIT_GROUP_MAX
+            && let Ok(command) = receiver.try_recv()
+        {
+            commands.push(command);
+        }
+        true
     }
 }
