@@ -9,10 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{
-    entry::{Entry, hex},
-    verify::Broken,
-};
+use super::{entry::Entry, verify::Broken};
 use crate::{clock, limits::AUDIT_LINE_BYTES_MAX};
 
 /// What stands between a line's hashed bytes and their hash.
@@ -66,7 +63,7 @@ pub(super) fn next(tip: &Tip, entry: &Entry, time_us: i64) -> io::Result<(String
     let mut line = serde_json::to_string(&written)?;
     // The hash covers all before itself.
     line.pop();
-    let hash = hex(Sha256::digest(&line));
+    let hash = hex::encode(Sha256::digest(&line));
     line.extend([SEAL, &hash, END, "\n"]);
     Ok((line, Tip { seq, hash, order: entry.order.or(tip.order) }))
 }
@@ -83,7 +80,7 @@ pub(super) fn read(line: &[u8], tip: Option<&Tip>) -> Result<(Stored, Tip), &'st
         Some((body.strip_suffix(SEAL)?, hash))
     });
     let (body, hash) = sealed.ok_or("it does not end with its hash")?;
-    if hex(Sha256::digest(body)) != hash {
+    if hex::encode(Sha256::digest(body)) != hash {
         return Err("its hash is that of other bytes");
     }
     let read: Stored = serde_json::from_str(line).map_err(|_| "it is no entry")?;

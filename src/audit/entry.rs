@@ -1,6 +1,6 @@
 //! What an entry says.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 
@@ -183,7 +183,7 @@ impl Entry {
             job: Some(spec.id),
             order: Some(spec.order),
             bytes: Some(*length),
-            sha256: Some(hex(sha256)),
+            sha256: Some(hex::encode(sha256)),
             ..Self::upload(Kind::Submit, spec)
         }
     }
@@ -226,17 +226,6 @@ impl Entry {
         self.detail = Some(detail);
         self
     }
-}
-
-/// A digest in hexadecimal digits.
-#[must_use]
-pub fn hex(digest: impl AsRef<[u8]>) -> String {
-    let bytes = digest.as_ref();
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]

@@ -14,7 +14,7 @@ mod writer;
 
 use std::{io, path::Path};
 
-pub use entry::{Entry, Kind, hex};
+pub use entry::{Entry, Kind};
 pub use log::Log;
 pub use verify::{Broken, Summary, verify};
 

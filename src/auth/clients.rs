@@ -117,7 +117,7 @@ impl Client {
     /// Tells the secret of today from an earlier one, and nothing else of it; `None` has no secret.
     pub(super) fn fingerprint(&self) -> Option<String> {
         let hash = Sha256::new().chain_update(b"cvrsd client secret").chain_update(self.digest?);
-        Some(hex(hash.finalize().iter().take(8)))
+        hash.finalize().get(..8).map(hex::encode)
     }
 
     pub(super) fn acts_for(&self, other: &str) -> bool {
@@ -192,21 +192,10 @@ fn quota(quota: Quota) -> Result<Quota, String> {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(super) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    bytes.into_iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
 /// The 32 bytes that 64 hexadecimal digits name.
 pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
     let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        let digits = text.get(at..at + 2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -219,7 +208,7 @@ pub(super) mod tests {
         config::Client {
             id: id.to_owned(),
             tenant: tenant.to_owned(),
-            secret_sha256: Some(hex(&Sha256::digest(id))),
+            secret_sha256: Some(hex::encode(Sha256::digest(id))),
             certificate_names: Vec::new(),
             scopes: ["upload", "UPDATE", "Delete"].map(str::to_owned).to_vec(),
             storages: Storage::ALL.map(|s| s.to_string()).to_vec(),

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::clients::{hex, unhex};
+use super::clients::unhex;
 use crate::replace::replace;
 
 /// Name of the file in the data directory.
@@ -111,7 +111,7 @@ pub(super) fn write(dir: &Path, keys: &[Key]) -> Result<(), Error> {
     let replace = || -> io::Result<()> {
         let keys = keys.iter().map(|key| Entry {
             kid: key.kid.clone(),
-            secret: hex(&key.secret),
+            secret: hex::encode(key.secret),
             created_s: key.created_s,
             lifetime_s: key.lifetime_s,
         });
@@ -174,7 +174,7 @@ mod tests {
             let error = read(dir.path()).unwrap_err();
             assert!(matches!(error, Error::Damaged(..)), "{error}");
             assert!(error.to_string().contains(KEY_FILE));
-            assert!(!error.to_string().contains(&hex(&[200; 32])));
+            assert!(!error.to_string().contains(&hex::encode([200; 32])));
         }
     }
 }

@@ -7,10 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    clients::hex,
-    keyfile::{self, Key},
-};
+use super::keyfile::{self, Key};
 use crate::limits::SIGNING_KEYS_MAX;
 
 /// How long a replaced key may go on signing while its successor is written.
@@ -115,11 +112,10 @@ impl Keyring {
     }
 
     fn generate(&self, now_s: i64) -> io::Result<Key> {
-        let mut bytes = [0; 40];
-        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        let mut secret = [0; 32];
-        secret.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
-        let kid = hex(bytes.iter().skip(secret.len()));
+        let (mut secret, mut kid) = ([0; 32], [0; 8]);
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        getrandom::fill(&mut kid).map_err(io::Error::other)?;
+        let kid = hex::encode(kid);
         Ok(Key { kid, secret, created_s: now_s, lifetime_s: self.lifetime_s })
     }
 }

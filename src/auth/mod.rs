@@ -366,7 +366,7 @@ pub fn clients_entry(kind: Kind, config: &config::Auth) -> Entry {
     // What was read from text can be written as text.
     let list = serde_json::to_vec(&config.client).unwrap_or_default();
     let (count, digest) = (config.client.len() as u64, Sha256::digest(list));
-    Entry { count: Some(count), sha256: Some(audit::hex(digest)), ..Entry::new(kind) }
+    Entry { count: Some(count), sha256: Some(hex::encode(digest)), ..Entry::new(kind) }
 }
 
 /// The token of an `Authorization` value.

@@ -7,10 +7,7 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    clients::hex,
-    keys::{AHEAD_S, Keyring},
-};
+use super::keys::{AHEAD_S, Keyring};
 use crate::{
     domain::Tenant,
     error::{Code, Error},
@@ -96,7 +93,7 @@ pub(super) fn sign(keys: &Keyring, claims: &Claims) -> Result<Issued, Error> {
 pub(super) fn throw_away(lifetime_s: i64, now_s: i64) -> Result<Issued, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    let (client, token) = (Tenant::LOCAL.to_owned(), hex(&bytes));
+    let (client, token) = (Tenant::LOCAL.to_owned(), hex::encode(bytes));
     Ok(Issued { client, token, expiration_s: now_s.saturating_add(lifetime_s) })
 }
 

@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|e| Failure::new(Exit::Stopped, format!("no random bytes: {e}")))?;
-    let secret = hex(&bytes);
+    let secret = hex::encode(bytes);
     let block = block(&add, &secret);
     if add.output == Output::Json {
         let answer = json!({ "id": add.id, "secret": secret, "config": block });
@@ -77,7 +77,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// The client's part of the configuration file. All its texts are plain, so none needs escapes.
 fn block(add: &Add, secret: &str) -> String {
     let Add { id, tenant, .. } = add;
-    let digest = hex(&Sha256::digest(secret));
+    let digest = hex::encode(Sha256::digest(secret));
     let scopes = list(add.scopes.iter().map(|s| s.as_str()));
     let storages = list(add.storages.iter().map(|s| s.as_str()));
     let mut block = format!(
@@ -97,10 +97,6 @@ fn block(add: &Add, secret: &str) -> String {
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
     format!("[{}]", quoted.join(", "))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -142,14 +142,6 @@ pub fn time(time: Timestamp) -> String {
     clock::rfc3339(micros.saturating_add(i64::from(time.nanos / 1_000)))
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// A job with the members of its protocol message; what is not set is null.
 pub fn job_json(job: &Job) -> Value {
     let rows = job.rows.unwrap_or_default();
@@ -175,7 +167,7 @@ pub fn job_json(job: &Job) -> Value {
         "request_id": (!job.request_id.is_empty()).then_some(&job.request_id),
         "media_type": job.media_type,
         "content_length": job.content_length,
-        "content_sha256": hex(&job.content_sha256),
+        "content_sha256": hex::encode(&job.content_sha256),
         "submit_time": job.submit_time.map(time),
         "start_time": job.start_time.map(time),
         "end_time": job.end_time.map(time),

@@ -91,7 +91,7 @@ fn receipt_json(receipt: &Receipt, order: &Order) -> serde_json::Value {
         "job_id": receipt.job_id,
         "seq": receipt.seq,
         "request_id": order.request_id,
-        "content_sha256": render::hex(&receipt.content_sha256),
+        "content_sha256": hex::encode(&receipt.content_sha256),
         "content_length": receipt.content_length,
         "accept_time": receipt.accept_time.map(render::time),
     })

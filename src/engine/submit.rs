@@ -150,6 +150,6 @@ fn conflict(job: &Job, asked: &str) -> Error {
 fn described(spec: &Submitted) -> String {
     let Submitted { operation, validate_only, storages, payload, .. } = spec;
     let storages: Vec<_> = storages.iter().map(Storage::as_str).collect();
-    let (storages, sha256) = (storages.join(" and "), audit::hex(payload.sha256));
+    let (storages, sha256) = (storages.join(" and "), hex::encode(payload.sha256));
     format!("{operation} in {storages}, validate only {validate_only}, sha256 {sha256}")
 }
