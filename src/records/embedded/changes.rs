@@ -21,8 +21,8 @@ use crate::{limits::FLUSH_STALL, records::Error};
 const FLUSH_POLL: Duration = Duration::from_millis(1);
 /// Bytes that an entry takes in a memtable beside its key and value.
 const ENTRY_BYTES: usize = 100;
-/// Up to so many bytes a batch is small: thousands of them fit into what is kept free for them.
-const SMALL_BYTES: usize = 64 << 10;
+/// A batch is small up to one in so many parts of the bound: 64 of the largest fit into what is kept free for them.
+const SMALL_SHARE: u64 = 512;
 
 /// A transaction over all keyspaces.
 pub(super) struct Changes<'a> {
@@ -106,8 +106,9 @@ impl Unflushed {
     /// Handing over waits for syncs of fjall's thread, so small ones leave it to others for as long as they can.
     fn make_room(&self, spaces: &Spaces, batch: usize) -> Result<(), Error> {
         let eighth = self.memtable_bytes / 8;
+        let is_small = batch as u64 <= self.memtable_bytes / SMALL_SHARE;
         let (from, most) =
-            if batch > SMALL_BYTES { (2 * eighth, 4 * eighth) } else { (5 * eighth, 5 * eighth) };
+            if is_small { (5 * eighth, 5 * eighth) } else { (2 * eighth, 4 * eighth) };
         let mut wait = None;
         loop {
             if self.bytes() > from {
@@ -202,7 +203,7 @@ mod tests {
                         let mut changes = Changes::new(spaces, 1);
                         changes.insert(&spaces.live, number.to_be_bytes(), value(*number));
                         changes.commit().unwrap();
-                        assert!(spaces.unflushed.bytes() <= MEMTABLE_BYTES / 8 * 5 + 20_000);
+                        assert!(spaces.unflushed.bytes() <= MEMTABLE_BYTES / 2 + 4 * 20_000);
                         assert!(spaces.live.sealed_memtable_count() <= 1);
                     }
                 });
@@ -213,6 +214,25 @@ mod tests {
         for number in numbers {
             assert_eq!(*spaces.live.get(number.to_be_bytes()).unwrap().unwrap(), value(number));
         }
+    }
+
+    /// Small batches pass where larger ones wait, up to a bound of their own.
+    #[test]
+    fn small_batches_hand_over_late_and_no_later_than_at_their_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config::Records { cache_bytes: 4 << 20, memtable_bytes: MEMTABLE_BYTES };
+        let spaces = Spaces::open(&dir.path().join("records"), &config).unwrap();
+        let mut most = 0;
+        for number in 0..1_000_u32 {
+            let mut changes = Changes::new(&spaces, 1);
+            changes.insert(&spaces.live, number.to_be_bytes(), [7; 1_500]);
+            changes.commit().unwrap();
+            most = most.max(spaces.unflushed.bytes());
+        }
+        let bound = MEMTABLE_BYTES / 8 * 5;
+        assert!(most > MEMTABLE_BYTES / 2 && most < bound + 2_000, "{most}");
+        flushed(&spaces);
+        assert!(spaces.live.table_count() > 0);
     }
 
     /// What is found at a start counts, so that many short runs do not fill memory and journal.
@@ -231,6 +251,6 @@ mod tests {
             flushed(&spaces);
             most = most.max(spaces.db.write_buffer_size());
         }
-        assert!(most > 50_000 && most < MEMTABLE_BYTES / 8 * 5 + 20_000, "{most}");
+        assert!(most > 50_000 && most < MEMTABLE_BYTES / 2, "{most}");
     }
 }
