@@ -195,9 +195,13 @@ pub(super) fn withdraw(dir: &Path) {
     }
 }
 
+/// An address that this machine does not have may be on its way, so that is worth another start; any other refusal is not.
 async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ended> {
-    let failed =
-        |e: io::Error| Ended::new(Exit::Usage, format_args!("{key}: cannot bind {address}: {e}"));
+    let failed = |e: io::Error| {
+        let is_missing = e.kind() == io::ErrorKind::AddrNotAvailable;
+        let exit = if is_missing { Exit::Stopped } else { Exit::Usage };
+        Ended::new(exit, format_args!("{key}: cannot bind {address}: {e}"))
+    };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

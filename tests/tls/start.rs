@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::TcpListener,
     path::Path,
     process::{Command, Output},
 };
@@ -127,4 +128,25 @@ fn a_certificate_that_expires_soon_is_warned_of_and_one_that_has_expired_is_an_e
         assert!(log.contains(told.unwrap_or_default()), "{log}");
         assert!(told.is_none() || log.contains(&until.to_string()), "{log}");
     }
+}
+
+/// Starts; how it ends, and its last words.
+fn ended(dir: &Path, env: &[(&str, &str)]) -> (Option<i32>, String) {
+    let (config, data) = (dir.join("cvrsd.toml"), dir.join("data"));
+    let output = command(&data, &["--config", config.to_str().unwrap()], env).output().unwrap();
+    (output.status.code(), stderr(&output).lines().last().unwrap().to_owned())
+}
+
+#[test]
+fn an_address_that_is_taken_ends_it_for_good_and_one_that_is_missing_until_the_next_start() {
+    let dir = prepared("", &block("A", "TA", &["UPLOAD"], ""));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    // For documentation, so nobody has it.
+    for (address, code) in [(taken.as_str(), 64), ("192.0.2.1:0", 70)] {
+        let (exit, told) = ended(dir.path(), &[("CVRSD__ADMIN__LISTEN", address)]);
+        assert_eq!(exit, Some(code), "{told}");
+        assert!(told.contains(&format!("admin.listen: cannot bind {address}")), "{told}");
+    }
+    served(dir.path(), &[]);
 }
