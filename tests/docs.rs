@@ -435,6 +435,7 @@ fn a_wrong_deletion_is_put_right_and_a_lawful_one_stays() {
     );
     assert!(out.contains("\n481 again.txt\n"), "{out}");
     assert!(out.contains("\nlocal\tNON_REDACTED_DB\t480\n"), "{out}");
+    assert!(notes.contains("480 of 480 rows are in the backup\n"), "{notes}");
     assert!(
         out.ends_with("\n1\n"),
         "of those who were deleted lawfully there is the header alone: {out}"
@@ -460,6 +461,45 @@ fn a_deletion_that_was_cancelled_in_its_queue_brings_nobody_back() {
     assert!(out.contains("the job was cancelled\n"), "{out}");
     assert!(out.contains("\n1 again.txt\n"), "the header alone: {out}");
     assert!(out.ends_with("\nlocal\tNON_REDACTED_DB\t480\nlocal\tREDACTED_DB\t480\n"), "{out}");
+}
+
+/// Whoever pastes has no `pipefail`, and may not notice that the job could not be asked.
+#[test]
+fn rows_are_not_taken_for_none_where_the_job_does_not_tell() {
+    let deletion = part_of("docs/OPERATIONS.md", "A wrong deletion");
+    let (_, step) = deletion.split_once("processed=$(").unwrap();
+    let (step, _) = step.split_once("```").unwrap();
+    let step = step.replace("cvrsd submit create again.txt --watch", "echo it is created");
+    let home = tempfile::tempdir().unwrap();
+    let there = home.path().display();
+    for (said, goes_on, told) in [
+        ("false", false, "the job does not say what it processed in REDACTED_DB"),
+        (
+            "echo 'storage     NON_REDACTED_DB: 1 processed, 0 errors'",
+            false,
+            "the job does not say",
+        ),
+        (
+            "echo 'storage     REDACTED_DB: 2 processed, 0 errors'",
+            false,
+            "1 rows are not in the report, 2",
+        ),
+        (
+            "echo 'storage     REDACTED_DB: 1 processed, 0 errors'",
+            true,
+            "1 of 1 rows are in the backup",
+        ),
+    ] {
+        let files = "printf 'line\\tkind\\n' > report.tsv
+            printf 'vax_event_id\\nA\\n' | tee people.txt > before.tsv";
+        let script = format!(
+            "cd {there}; storage=REDACTED_DB job=x; {files}; cvrsd() {{ {said}; }}\nprocessed=$({step}"
+        );
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        let (out, notes) = (text(&output.stdout), text(&output.stderr));
+        assert!(notes.contains(told), "{said}: {notes}");
+        assert_eq!(out.contains("it is created"), goes_on, "{said}: {out}");
+    }
 }
 
 #[test]
