@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tokio::{
     runtime::Builder,
     sync::{Notify, mpsc, oneshot},
@@ -71,6 +72,8 @@ enum Command {
 struct Queue {
     receiver: mpsc::Receiver<Command>,
     urgent: Arc<Notify>,
+    /// How long an entry that nobody waits for may wait.
+    delay: Duration,
 }
 
 impl fmt::Debug for Log {
@@ -118,7 +121,7 @@ impl Log {
             }
         };
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let queue = Queue { receiver, urgent };
+        let queue = Queue { receiver, urgent, delay: AUDIT_DELAY };
         let work = move || runtime.block_on(write(writer, queue, &poison, &tell));
         let thread = thread::Builder::new().name("audit-writer".to_owned()).spawn(work)?;
         *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -322,23 +325,98 @@ impl Queue {
     /// disk, it waits a moment for more, so that a sync is of many entries. They do not wake it one by one, as
     /// thousands come in a second.
     async fn gather(&mut self, commands: &mut Vec<Command>) -> bool {
-        let Self { receiver, urgent } = self;
+        let Self { receiver, urgent, delay } = self;
         if receiver.recv_many(commands, AUDIT_GROUP_MAX).await == 0 {
             return false;
         }
-        let until = tokio::time::Instant::now() + AUDIT_DELAY;
+        let until = Instant::now() + *delay;
         let mut is_urgent = commands.iter().any(Command::is_urgent);
-        while !is_urgent
-            && commands.len() + receiver.len() < AUDIT_GROUP_MAX
-            && tokio::time::Instant::now() < until
-        {
-            is_urgent = timeout(AUDIT_LOOK, urgent.notified()).await.is_ok();
+        while !is_urgent && commands.len() + receiver.len() < AUDIT_GROUP_MAX {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            is_urgent = timeout(left.min(AUDIT_LOOK), urgent.notified()).await.is_ok();
         }
+        // Whoever told of an entry so far finds it in this group or, where that is full, in the next.
+        let _ = urgent.notified().now_or_never();
         while commands.len() < AUDIT_GROUP_MAX
             && let Ok(command) = receiver.try_recv()
         {
             commands.push(command);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+    const SHORT: Duration = Duration::from_millis(40);
+
+    fn queue(delay: Duration) -> (mpsc::Sender<Command>, Queue) {
+        let (sender, receiver) = mpsc::channel(AUDIT_QUEUE);
+        (sender, Queue { receiver, urgent: Arc::default(), delay })
+    }
+
+    fn append(waiting: Option<oneshot::Sender<()>>) -> Command {
+        Command::Append(Box::new(Entry::new(Kind::Stop)), waiting)
+    }
+
+    /// How many the next group has.
+    async fn gathered(queue: &mut Queue) -> usize {
+        let mut commands = Vec::new();
+        assert!(queue.gather(&mut commands).await);
+        commands.len()
+    }
+
+    #[tokio::test]
+    async fn entries_that_nobody_waits_for_are_written_together_after_a_moment() {
+        let (sender, mut queue) = queue(SHORT);
+        let began = Instant::now();
+        sender.send(append(None)).await.unwrap();
+        sender.send(append(None)).await.unwrap();
+        assert_eq!(gathered(&mut queue).await, 2);
+        assert!(began.elapsed() >= SHORT);
+        drop(sender);
+        assert!(!queue.gather(&mut Vec::new()).await, "nothing will come any more");
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_somebody_waits_for_ends_the_moment() {
+        let (sender, mut queue) = queue(LONG);
+        sender.send(append(None)).await.unwrap();
+        let tell = Arc::clone(&queue.urgent);
+        let late = async move {
+            tokio::time::sleep(SHORT).await;
+            sender.send(append(Some(oneshot::channel().0))).await.unwrap();
+            tell.notify_one();
+        };
+        assert_eq!(tokio::join!(gathered(&mut queue), late).0, 2);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_was_found_before_it_was_told_of_ends_no_later_moment() {
+        let (sender, mut queue) = queue(SHORT);
+        sender.send(append(Some(oneshot::channel().0))).await.unwrap();
+        queue.urgent.notify_one();
+        assert_eq!(gathered(&mut queue).await, 1);
+        sender.send(append(None)).await.unwrap();
+        let began = Instant::now();
+        assert_eq!(gathered(&mut queue).await, 1);
+        assert!(began.elapsed() >= SHORT);
+    }
+
+    #[tokio::test]
+    async fn a_full_group_does_not_wait_and_has_no_more_than_its_bound() {
+        let (sender, mut queue) = queue(LONG);
+        for _ in 0..=AUDIT_GROUP_MAX {
+            sender.send(append(None)).await.unwrap();
+        }
+        assert_eq!(gathered(&mut queue).await, AUDIT_GROUP_MAX);
+        queue.delay = SHORT;
+        assert_eq!(gathered(&mut queue).await, 1);
     }
 }
