@@ -69,18 +69,21 @@ impl Cause {
     }
 }
 
-/// A reading that did not take all.
+/// A reading that did not take all, and what of it is left.
 #[derive(Clone, Copy, Debug)]
 struct Failed {
     at: Instant,
-    /// Certificates were among it.
-    certificates: bool,
+    left: Left,
 }
 
-impl Failed {
-    fn now(certificates: bool) -> Self {
-        Self { at: Instant::now(), certificates }
-    }
+/// What a reading is to take over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    /// The configuration, with whatever can change.
+    config: bool,
+    certificates: bool,
+    /// Its log level too, as a hang-up asked for it.
+    level: bool,
 }
 
 /// What can change while the daemon runs.
@@ -134,8 +137,8 @@ async fn follow(read: Read, [mut config, mut certificates]: [Watched; 2], asked:
             }
         };
         if let Some(cause) = cause {
-            let certificates_too = failed.is_none_or(|failed| failed.certificates);
-            failed = read.blocking(move |read| read.all(cause, certificates_too)).await;
+            let left = failed.map(|failed| failed.left).unwrap_or_default();
+            failed = read.blocking(move |read| read.all(cause, left)).await;
         }
         if let Some(tls) = &read.changing.tls
             && told.elapsed() >= CERTIFICATE_EXPIRY_REMINDER
@@ -162,28 +165,36 @@ impl Read {
         let read = self.clone();
         spawn_blocking(move || work(&read)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading again ended in a panic");
-            Some(Failed::now(true))
+            let left = Left { config: true, certificates: true, level: false };
+            Some(Failed { at: Instant::now(), left })
         })
     }
 
-    /// Reads the configuration and takes over what can change. The log says what was taken over: nothing of a
-    /// configuration that is not usable, and then at a retry the certificates only where they have failed.
-    fn all(&self, cause: Cause, certificates_too: bool) -> Option<Failed> {
+    /// Reads the configuration and takes over what can change, or what an earlier reading left of it. The log says what
+    /// was taken over: nothing of a configuration that is not usable.
+    fn all(&self, cause: Cause, left: Left) -> Option<Failed> {
+        let whole = cause != Cause::Retry;
+        let left = Left {
+            config: whole || left.config,
+            certificates: whole || left.certificates,
+            level: cause == Cause::Hangup || left.level,
+        };
         match config::load_with_origins(self.file.as_deref()) {
             Ok((config, origins)) => {
-                let steps = self.take_over(cause, &config, &origins);
+                let steps = self.take_over(left, &config, &origins);
                 tell(cause, &steps);
                 let failed = |(what, done): &Step| *what == CERTIFICATES && done.is_err();
-                steps.iter().any(failed).then(|| Failed::now(true))
+                let left = Left { certificates: true, ..Left::default() };
+                steps.iter().any(failed).then(|| Failed { at: Instant::now(), left })
             }
             Err(error) => {
-                if cause != Cause::Retry {
+                if whole {
                     tracing::error!(%error, "{}: nothing was changed", cause.as_str());
                 }
                 // They may have changed with it, and must not wait for it to be mended.
-                let certificates = cause != Cause::Retry || certificates_too;
-                let failed = certificates.then(|| self.certificates(cause)).flatten();
-                failed.or_else(|| Some(Failed::now(false)))
+                let failed = left.certificates.then(|| self.certificates(cause)).flatten();
+                let left = Left { config: true, certificates: failed.is_some(), ..left };
+                Some(Failed { at: Instant::now(), left })
             }
         }
     }
@@ -191,14 +202,15 @@ impl Read {
     /// Reads the certificates alone.
     fn certificates(&self, cause: Cause) -> Option<Failed> {
         let done = self.changing.tls.as_ref()?.renew().map_err(|e| e.to_string());
-        let failed = done.is_err().then(|| Failed::now(true));
+        let left = Left { certificates: true, ..Left::default() };
+        let failed = done.is_err().then(|| Failed { at: Instant::now(), left });
         tell(cause, &[(CERTIFICATES, done)]);
         failed
     }
 
     /// Each by itself: a bad certificate must not keep a client that was taken away. But who is named by a
     /// certificate for the first time is let in only by the authorities that were configured with it.
-    fn take_over(&self, cause: Cause, config: &Config, origins: &Origins) -> Vec<Step> {
+    fn take_over(&self, left: Left, config: &Config, origins: &Origins) -> Vec<Step> {
         let Changing { authenticator, tls, level, effective } = &self.changing;
         let taken = match tls {
             Some(tls) => Some(tls.reload(&config.tls)),
@@ -206,7 +218,7 @@ impl Read {
         };
         let certificates = taken.map(|done| (CERTIFICATES, done.map_err(|e| e.to_string())));
         let failed = certificates.as_ref().is_some_and(|(_, done)| done.is_err());
-        if failed && cause == Cause::Retry {
+        if failed && !left.config {
             return certificates.into_iter().collect();
         }
         if tls.is_some() && !failed {
@@ -222,7 +234,7 @@ impl Read {
         }
         let mut steps = vec![("clients", clients.map(drop).map_err(|e| e.to_string()))];
         steps.extend(certificates);
-        if cause == Cause::Hangup {
+        if left.level {
             let set = effective.take_level(config, origins, |new: &str| level.set(new));
             steps.push(("log level", set.map_err(|e| e.to_string())));
         }
@@ -269,15 +281,39 @@ mod tests {
         let level = Level::of_nothing();
         let changing = Changing { authenticator, tls: None, level, effective };
         let read = Read { file: None, changing };
-        let done = |cause, config: &Config| -> Vec<_> {
-            let steps = read.take_over(cause, config, &origins);
+        let file = Left { config: true, certificates: true, level: false };
+        let hangup = Left { level: true, ..file };
+        let done = |left, config: &Config| -> Vec<_> {
+            let steps = read.take_over(left, config, &origins);
             steps.into_iter().map(|(what, done)| (what, done.is_ok())).collect()
         };
-        assert_eq!(done(Cause::File, &config), [("clients", true)]);
-        assert_eq!(done(Cause::Hangup, &config), [("clients", true), ("log level", false)]);
+        assert_eq!(done(file, &config), [("clients", true)]);
+        assert_eq!(done(hangup, &config), [("clients", true), ("log level", false)]);
         config.tls.certificate = Some(dir.path().join("none"));
-        assert_eq!(done(Cause::File, &config), [("clients", true), ("certificates", false)]);
+        assert_eq!(done(file, &config), [("clients", true), ("certificates", false)]);
         config.auth.mode = AuthMode::None;
-        assert_eq!(done(Cause::File, &config), [("clients", false), ("certificates", false)]);
+        assert_eq!(done(file, &config), [("clients", false), ("certificates", false)]);
+        let again = Left { config: false, ..file };
+        assert_eq!(done(again, &config), [("certificates", false)]);
+    }
+
+    #[test]
+    fn what_a_configuration_that_could_not_be_read_was_to_change_is_left_for_the_next_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let (auth, audit) = (config::Auth::default(), audit::Log::default());
+        let changing = Changing {
+            authenticator: Authenticator::open(&auth, dir.path(), audit).unwrap(),
+            tls: None,
+            level: Level::of_nothing(),
+            effective: Arc::new(Effective::new(Config::default(), Origins::new())),
+        };
+        let file = dir.path().join("cvrsd.toml");
+        let read = Read { file: Some(file.clone()), changing };
+        let left = read.all(Cause::Hangup, Left::default()).unwrap().left;
+        assert!(left.config && left.level && !left.certificates, "{left:?}");
+        let left = read.all(Cause::Retry, left).unwrap().left;
+        assert!(left.config && left.level && !left.certificates, "{left:?}");
+        std::fs::write(file, "").unwrap();
+        assert!(read.all(Cause::Retry, left).is_none(), "all is taken");
     }
 }
