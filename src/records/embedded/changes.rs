@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        Mutex, TryLockError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -125,7 +125,11 @@ impl Unflushed {
 
     /// Hands the memtables over, unless somebody does or those before are not on disk yet.
     fn hand_over(&self, spaces: &Spaces) -> Result<(), Error> {
-        let Ok(_turn) = self.turn.try_lock() else { return Ok(()) };
+        let _turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
         if sealed(spaces) > 0 {
             return Ok(());
         }

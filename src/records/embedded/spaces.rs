@@ -156,8 +156,8 @@ impl Spaces {
         self.db.persist(PersistMode::Buffer).map_err(failed)
     }
 
-    /// Every keyspace, meta last: they become tables in this order, and a table that has the newest commit
-    /// says that those of the others are there.
+    /// Every keyspace, meta last: they become tables in this order, so a table that has a commit says that those of
+    /// the others are there, but for what was committed while they were handed over.
     pub(super) fn all(&self) -> [&Keyspace; 8] {
         let Self { meta, rows, index, live, effects, cursors, misses, stages, .. } = self;
         [rows, index, live, effects, cursors, misses, stages, meta]
