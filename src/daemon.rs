@@ -121,11 +121,12 @@ pub async fn run((config, origins): (Config, Origins), file: Option<&Path>) -> R
         .map_err(|e| Ended::new(Exit::Stopped, e))??;
     // A daemon that was killed left its addresses behind.
     withdraw(&config.data.dir);
+    // Before the audit log has a start: one without an address is tried again and again.
+    let (listeners, addresses) = Listeners::bind(config, tls.as_ref()).await?;
     let poison = Poison::default();
     let audit = open_audit(config, &poison).await?;
     let authenticator = authenticator(config, &audit).await?;
     let effective = Arc::new(Effective::new(config.clone(), origins));
-    let (listeners, addresses) = Listeners::bind(config, tls.as_ref()).await?;
     let changing = Changing {
         authenticator: authenticator.clone(),
         tls,

@@ -13,7 +13,7 @@ pub enum Exit {
     Usage = 64,
     /// The server cannot be reached, or does not serve yet or any more.
     Unreachable = 69,
-    /// Stopped after an internal or storage failure.
+    /// Stopped after an internal or storage failure, or as the machine does not have an address to listen on.
     Stopped = 70,
     /// The data directory is in use.
     InUse = 75,

@@ -35,8 +35,8 @@ use crate::exit::Exit;
 #[derive(Debug, Parser)]
 #[command(name = "cvrsd", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done; 1 the job or request failed; 64 bad usage or \
-    configuration; 69 the server cannot be reached; 70 stopped after a storage failure; 75 the \
-    data directory is in use.")]
+    configuration; 69 the server cannot be reached; 70 stopped after a storage failure, or \
+    without an address to listen on; 75 the data directory is in use.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

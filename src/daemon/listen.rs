@@ -195,7 +195,8 @@ pub(super) fn withdraw(dir: &Path) {
     }
 }
 
-/// An address that this machine does not have may be on its way, so that is worth another start; any other refusal is not.
+/// An address that this machine does not have may be on its way, so that is worth another start; any other
+/// refusal is not.
 async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Ended> {
     let failed = |e: io::Error| {
         let is_missing = e.kind() == io::ErrorKind::AddrNotAvailable;
