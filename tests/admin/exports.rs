@@ -81,7 +81,7 @@ async fn readers_who_take_nothing_are_few_and_hold_up_neither_others_nor_a_drain
 
 /// Takes a minute, most of which it sleeps.
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_who_take_nothing_for_a_minute_are_told_and_make_room() {
+async fn long_wait_readers_who_take_nothing_for_a_minute_are_told_and_make_room() {
     let server = Server::new();
     server.wait(&submit(&server, ROWS));
     let mut readers = Vec::new();

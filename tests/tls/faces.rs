@@ -154,7 +154,7 @@ fn a_daemon_without_tls_is_told_apart_from_one_that_is_gone() {
 }
 
 #[test]
-fn a_handshake_that_stops_is_cut_while_others_are_served() {
+fn long_wait_a_handshake_that_stops_is_cut_while_others_are_served() {
     let bench = Bench::plain();
     let daemon = &bench.daemon;
     let began = Instant::now();

@@ -173,7 +173,7 @@ fn limit_files(bench: &Bench, most: u32) {
 
 /// Takes a minute, most of which it sleeps.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reading_that_failed_is_tried_again_though_no_file_changes() {
+async fn long_wait_a_reading_that_failed_is_tried_again_though_no_file_changes() {
     let bench = Bench::plain();
     limit_files(&bench, 3);
     let new = bench.ca.server(bench.path(), "server");
