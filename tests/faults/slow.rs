@@ -121,7 +121,8 @@ fn a_sync_that_hangs_in_a_drain_ends_the_daemon_and_the_next_start_is_clean() {
             let refused = block_on(async { jobs::submit(&mut daemon.jobs().await, &upload).await });
             assert!(refused.is_err(), "it was answered");
         });
-        thread::sleep(Duration::from_millis(500));
+        // By then it has come to the sync.
+        thread::sleep(Duration::from_secs(3));
         daemon.signal("TERM");
         // It is withdrawn once the drain is over.
         while data.join("listen.json").exists() {
