@@ -84,7 +84,8 @@ fn open_tls(config: &config::Tls) -> Result<Option<Tls>, Ended> {
     Tls::open(config).map_err(|e| Ended::new(Exit::Usage, e))
 }
 
-/// Runs the daemon until a signal, an operator or a failure ends it. `file` is read again on `SIGHUP` and when it changes.
+/// Runs the daemon until a signal, an operator or a failure ends it. `file` is read again on `SIGHUP` and when it
+/// changes.
 ///
 /// # Errors
 /// When it could not start, or a store failed.

@@ -76,6 +76,12 @@ struct Failed {
     left: Left,
 }
 
+impl Failed {
+    fn now(left: Left) -> Self {
+        Self { at: Instant::now(), left }
+    }
+}
+
 /// What a reading is to take over.
 #[derive(Clone, Copy, Debug, Default)]
 struct Left {
@@ -166,7 +172,7 @@ impl Read {
         spawn_blocking(move || work(&read)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "reading again ended in a panic");
             let left = Left { config: true, certificates: true, level: false };
-            Some(Failed { at: Instant::now(), left })
+            Some(Failed::now(left))
         })
     }
 
@@ -185,7 +191,7 @@ impl Read {
                 tell(cause, &steps);
                 let failed = |(what, done): &Step| *what == CERTIFICATES && done.is_err();
                 let left = Left { certificates: true, ..Left::default() };
-                steps.iter().any(failed).then(|| Failed { at: Instant::now(), left })
+                steps.iter().any(failed).then(|| Failed::now(left))
             }
             Err(error) => {
                 if whole {
@@ -194,7 +200,7 @@ impl Read {
                 // They may have changed with it, and must not wait for it to be mended.
                 let failed = left.certificates.then(|| self.certificates(cause)).flatten();
                 let left = Left { config: true, certificates: failed.is_some(), ..left };
-                Some(Failed { at: Instant::now(), left })
+                Some(Failed::now(left))
             }
         }
     }
@@ -203,7 +209,7 @@ impl Read {
     fn certificates(&self, cause: Cause) -> Option<Failed> {
         let done = self.changing.tls.as_ref()?.renew().map_err(|e| e.to_string());
         let left = Left { certificates: true, ..Left::default() };
-        let failed = done.is_err().then(|| Failed { at: Instant::now(), left });
+        let failed = done.is_err().then(|| Failed::now(left));
         tell(cause, &[(CERTIFICATES, done)]);
         failed
     }
